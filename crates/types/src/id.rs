@@ -203,7 +203,10 @@ mod tests {
 
     #[test]
     fn refusal_names_the_field() {
-        assert_eq!("A".parse::<NodeId>().unwrap_err().to_string(), "node: only a-z, 0-9 and inner '-' are allowed");
+        assert_eq!(
+            "A".parse::<NodeId>().unwrap_err().to_string(),
+            "node: only a-z, 0-9 and inner '-' are allowed"
+        );
     }
 
     #[test]

@@ -23,7 +23,8 @@ impl PublicKey {
     /// # Errors
     /// [`PublicKeyError`] where the bytes are not one.
     pub fn from_sec1(bytes: &[u8]) -> Result<Self, PublicKeyError> {
-        if bytes.len() != 33 {
+        // The sec1 crate also reads tag 5 ("compact", x only): one key must have one encoding.
+        if bytes.len() != 33 || !matches!(bytes.first(), Some(2 | 3)) {
             return Err(PublicKeyError);
         }
         k256::PublicKey::from_sec1_bytes(bytes).map(Self).map_err(|_| PublicKeyError)

@@ -35,7 +35,8 @@ impl Signature {
     /// # Errors
     /// [`SignatureError`] where it is malformed, high-s, or not by `key`.
     pub fn verified(r: B256, s: B256, digest: B256, key: PublicKey) -> Result<Self, SignatureError> {
-        let signature = k256::ecdsa::Signature::from_scalars(r.0, s.0).map_err(|_| SignatureError::Malformed)?;
+        let signature =
+            k256::ecdsa::Signature::from_scalars(r.0, s.0).map_err(|_| SignatureError::Malformed)?;
         if signature.normalize_s().is_some() {
             return Err(SignatureError::HighS);
         }
