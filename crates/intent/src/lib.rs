@@ -1,1 +1,21 @@
-//! To come.
+//! Bytes to meaning: what a payload would do if it were signed, and the digest that would be signed.
+//!
+//! The input is hostile. Anything this crate cannot read completely, and write back exactly, is refused.
+//! Pure: no clock, no file, no socket.
+
+mod asset;
+mod chain;
+mod digest;
+mod intent;
+mod registry;
+mod summary;
+mod typed_value;
+
+pub use asset::{Asset, AssetId, AssetIdError, Charge};
+pub use chain::{ChainId, chain_by_name, chain_name};
+pub use digest::SigningDigest;
+pub use intent::{
+    Action, Authorization, AuthorizationKind, ChargeError, Domain, Intent, TypedData, Validity,
+};
+pub use registry::{NATIVE_DECIMALS, TOKENS, Token, decimals, token, token_by_separator, token_by_symbol};
+pub use typed_value::TypedValue;
