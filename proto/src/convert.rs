@@ -1,0 +1,108 @@
+//! Messages to domain types. Every refusal names the field.
+
+use std::str::FromStr;
+
+use quorate_types::{Bytes, Payload};
+
+use crate::v1;
+
+/// A field of a request is missing or malformed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct FieldError {
+    /// The field's name in the `.proto` file.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl FieldError {
+    /// A field that must be there and is not.
+    pub fn missing(field: &'static str) -> Self {
+        Self { field, reason: "missing".to_owned() }
+    }
+
+    /// A field whose content is refused.
+    pub fn invalid(field: &'static str, reason: impl ToString) -> Self {
+        Self { field, reason: reason.to_string() }
+    }
+}
+
+/// Parses a required text field.
+///
+/// # Errors
+/// [`FieldError`] where it is empty or does not parse.
+pub fn required<T>(field: &'static str, text: &str) -> Result<T, FieldError>
+where
+    T: FromStr<Err: ToString>,
+{
+    if text.is_empty() {
+        return Err(FieldError::missing(field));
+    }
+    text.parse().map_err(|error: T::Err| FieldError::invalid(field, error))
+}
+
+/// Reads a payload, refusing one that is empty or larger than [`Payload::MAX_BYTES`].
+///
+/// # Errors
+/// [`FieldError`] naming `payload`.
+pub fn payload_from_pb(payload: Option<v1::Payload>) -> Result<Payload, FieldError> {
+    let kind = payload.and_then(|payload| payload.kind).ok_or_else(|| FieldError::missing("payload"))?;
+    let payload = match kind {
+        v1::payload::Kind::Transaction(bytes) => Payload::Transaction(Bytes::from(bytes)),
+        v1::payload::Kind::TypedData(json) => Payload::TypedData(json),
+        v1::payload::Kind::Message(bytes) => Payload::Message(Bytes::from(bytes)),
+    };
+    let len = payload.as_bytes().len();
+    if len > Payload::MAX_BYTES {
+        let reason = format!("{len} bytes, at most {} allowed", Payload::MAX_BYTES);
+        return Err(FieldError::invalid("payload", reason));
+    }
+    if len == 0 && !matches!(payload, Payload::Message(_)) {
+        return Err(FieldError::missing("payload"));
+    }
+    Ok(payload)
+}
+
+/// The message form of a payload.
+pub fn payload_to_pb(payload: &Payload) -> v1::Payload {
+    let kind = match payload {
+        Payload::Transaction(bytes) => v1::payload::Kind::Transaction(bytes.to_vec()),
+        Payload::TypedData(json) => v1::payload::Kind::TypedData(json.clone()),
+        Payload::Message(bytes) => v1::payload::Kind::Message(bytes.to_vec()),
+    };
+    v1::Payload { kind: Some(kind) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_types::WalletId;
+
+    #[test]
+    fn payloads_round_trip() {
+        for payload in [
+            Payload::Transaction(Bytes::from_static(&[2, 1])),
+            Payload::TypedData("{}".to_owned()),
+            Payload::Message(Bytes::new()),
+        ] {
+            assert_eq!(payload_from_pb(Some(payload_to_pb(&payload))), Ok(payload));
+        }
+    }
+
+    #[test]
+    fn refuses_missing_and_oversized() {
+        assert_eq!(payload_from_pb(None), Err(FieldError::missing("payload")));
+        let empty = payload_to_pb(&Payload::Transaction(Bytes::new()));
+        assert_eq!(payload_from_pb(Some(empty)), Err(FieldError::missing("payload")));
+        let large = payload_to_pb(&Payload::Message(vec![0; Payload::MAX_BYTES + 1].into()));
+        assert_eq!(payload_from_pb(Some(large)).unwrap_err().field, "payload");
+    }
+
+    #[test]
+    fn names_the_field() {
+        let error = required::<WalletId>("wallet", "No Good").unwrap_err();
+        assert_eq!(error.field, "wallet");
+        assert_eq!(required::<WalletId>("wallet", "").unwrap_err(), FieldError::missing("wallet"));
+    }
+}
