@@ -5,7 +5,7 @@ use quorate_types::B256;
 
 /// A digest whose preimage is known and was understood.
 ///
-/// Only [`decode`](crate) makes one, so holding one proves that this process read the payload. There is
+/// Only [`decode`](crate::decode) makes one, so holding one proves that this process read the payload. There is
 /// no way to make one from a bare hash. It is public data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningDigest {

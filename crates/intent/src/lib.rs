@@ -4,18 +4,27 @@
 //! Pure: no clock, no file, no socket.
 
 mod asset;
+mod calldata;
 mod chain;
+mod decode;
 mod digest;
+mod error;
 mod intent;
+mod message;
 mod registry;
 mod summary;
+mod transaction;
+mod typed_data;
 mod typed_value;
 
 pub use asset::{Asset, AssetId, AssetIdError, Charge};
 pub use chain::{ChainId, chain_by_name, chain_name};
+pub use decode::{Decoded, decode};
 pub use digest::SigningDigest;
+pub use error::{DecodeError, TransactionError, TypedDataError};
 pub use intent::{
     Action, Authorization, AuthorizationKind, ChargeError, Domain, Intent, TypedData, Validity,
 };
 pub use registry::{NATIVE_DECIMALS, TOKENS, Token, decimals, token, token_by_separator, token_by_symbol};
+pub use typed_data::{PERMIT, RECEIVE_WITH_AUTHORIZATION, TRANSFER_WITH_AUTHORIZATION};
 pub use typed_value::TypedValue;
