@@ -1,0 +1,7 @@
+//! Whole sessions, with everything the relay or a peer can do to them.
+
+mod agreement;
+mod envelopes;
+mod opens;
+mod rig;
+mod vectors;
