@@ -165,3 +165,43 @@ pub fn decimals(asset: AssetId) -> Option<u8> {
         Asset::Token(address) => token(asset.chain, address).map(|token| token.decimals),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::{U256, keccak256};
+
+    /// EIP-712's words for the domain, hashed here by hand.
+    fn separator(token: &Token) -> B256 {
+        let domain = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
+        let words = [
+            keccak256(domain),
+            keccak256(token.domain_name),
+            keccak256(token.domain_version),
+            U256::from(token.chain).into(),
+            token.address.into_word(),
+        ];
+        keccak256(words.concat())
+    }
+
+    #[test]
+    fn separators_are_those_of_the_domains() {
+        for token in &TOKENS {
+            assert_eq!(separator(token), token.separator, "{}", token.asset());
+        }
+    }
+
+    #[test]
+    fn lookups_find_each_token_and_only_it() {
+        for entry in &TOKENS {
+            assert_eq!(token(entry.chain, entry.address), Some(entry));
+            assert_eq!(token_by_symbol(entry.chain, "usdc"), Some(entry));
+            assert_eq!(token_by_separator(entry.separator), Some(entry));
+            assert_eq!(decimals(entry.asset()), Some(6));
+            assert_eq!(decimals(AssetId::native(entry.chain)), Some(18));
+        }
+        assert_eq!(token(1, Address::ZERO), None);
+        assert_eq!(token_by_symbol(2, "USDC"), None);
+        assert_eq!(decimals(AssetId::token(2, TOKENS[0].address)), None);
+    }
+}

@@ -101,3 +101,26 @@ impl Intent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_exact() {
+        for (amount, places, text) in [
+            (0, 6, "0"),
+            (1, 6, "0.000001"),
+            (1_000_000, 6, "1"),
+            (10_500_000, 6, "10.5"),
+            (999_999, 6, "0.999999"),
+            (7, 0, "7"),
+        ] {
+            assert_eq!(decimal(U256::from(amount), places), text);
+        }
+        assert_eq!(
+            decimal(U256::MAX, 18),
+            "115792089237316195423570985008687907853269984665640564039457.584007913129639935"
+        );
+    }
+}

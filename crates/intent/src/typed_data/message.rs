@@ -56,7 +56,16 @@ fn check(ty: &DynSolType, value: &Value, seen: &mut usize) -> Result<(), TypedDa
             values.iter().try_for_each(|value| check(inner, value, seen))
         }
         _ if is_plain(ty, value) && ty.coerce_json(value).is_ok() => Ok(()),
-        _ => Err(TypedDataError::Value(ty.sol_type_name().into_owned())),
+        _ => Err(TypedDataError::Value(name(ty))),
+    }
+}
+
+/// The type's name for a refusal; alloy's would write out whole structs.
+fn name(ty: &DynSolType) -> String {
+    match ty {
+        DynSolType::CustomStruct { name, .. } => name.clone(),
+        DynSolType::Array(_) | DynSolType::FixedArray(..) => "array".to_owned(),
+        _ => ty.sol_type_name().into_owned(),
     }
 }
 
