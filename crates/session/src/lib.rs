@@ -22,6 +22,7 @@ mod key;
 mod line;
 mod open;
 mod open_error;
+mod statement;
 mod terms;
 mod watch;
 
@@ -37,5 +38,8 @@ pub use fault::Fault;
 pub use key::{BadSignature, NodeKey, NodePublicKey, NodePublicKeyError};
 pub use open::{MAX_OPEN_BYTES, Opening};
 pub use open_error::OpenError;
+pub use statement::{
+    IntentStatement, KeyStatement, MAX_STATEMENT_BYTES, SignedStatement, Statement, StatementError,
+};
 pub use terms::{PROTOCOL_VERSION, Participant, Protocol, Terms, TermsError};
 pub use watch::{Deadline, Deadlines, Expired, Watch};
