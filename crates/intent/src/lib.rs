@@ -12,6 +12,7 @@ mod error;
 mod intent;
 mod message;
 mod registry;
+mod signed;
 mod summary;
 mod transaction;
 mod typed_data;
@@ -26,5 +27,6 @@ pub use intent::{
     Action, Authorization, AuthorizationKind, ChargeError, Domain, Intent, TypedData, Validity,
 };
 pub use registry::{NATIVE_DECIMALS, TOKENS, Token, decimals, token, token_by_separator, token_by_symbol};
+pub use signed::signed_transaction;
 pub use typed_data::{PERMIT, RECEIVE_WITH_AUTHORIZATION, TRANSFER_WITH_AUTHORIZATION};
 pub use typed_value::TypedValue;

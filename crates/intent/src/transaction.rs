@@ -12,7 +12,7 @@ use crate::{Decoded, Intent, SigningDigest, TransactionError, Validity, calldata
 const MAX_ACCESS_LIST: usize = 1024;
 
 /// First byte of an RLP list: a legacy transaction starts with one, an EIP-2718 type never does.
-const LIST: u8 = 0xc0;
+pub(crate) const LIST: u8 = 0xc0;
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, TransactionError> {
     let (first, body) = bytes.split_first().ok_or(TransactionError::Empty)?;
@@ -28,7 +28,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, TransactionError> {
 }
 
 /// Reads `body`, and proves that nothing was skipped or tolerated: the transaction must encode to `whole` again.
-fn exact<T>(mut body: &[u8], whole: &[u8]) -> Result<T, TransactionError>
+pub(crate) fn exact<T>(mut body: &[u8], whole: &[u8]) -> Result<T, TransactionError>
 where
     T: Decodable + SignableTransaction<Signature>,
 {

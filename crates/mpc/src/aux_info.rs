@@ -1,5 +1,7 @@
 //! Auxiliary info: Paillier and ring-Pedersen parameters, made once for a group and shared by all its wallets.
 
+use std::sync::Arc;
+
 use cggmp24::ExecutionId;
 use cggmp24::key_share::{AuxInfo, DirtyAuxInfo, PedersenParams, Validate};
 use paillier_zk::backend::Integer;
@@ -12,6 +14,7 @@ use crate::blame;
 use crate::error::MpcError;
 use crate::primes::{Moduli, Primes, is_dev_modulus};
 use crate::protocol::{AuxMsg, ProtocolKind};
+use crate::tables;
 use crate::wire::{Party, Progress, Stages, Wire, connect};
 
 /// Bits of an honest modulus: two 1536-bit primes give 3071 or 3072.
@@ -103,10 +106,13 @@ impl GroupAux {
     /// Builds the multi-exponentiation tables (0.9 MB, once per group), which halve the cost of signing.
     ///
     /// # Errors
-    /// [`AuxError::Invalid`] where the library cannot build them.
+    /// [`AuxError::Invalid`] where a generator is not invertible.
     pub fn with_tables(self) -> Result<Self, AuxError> {
         let mut dirty = self.info.into_inner();
-        dirty.precompute_multiexp_tables().map_err(|_| AuxError::Invalid("tables cannot be built"))?;
+        for params in &mut dirty.pedersen_params {
+            let table = tables::build(params).ok_or(AuxError::Invalid("tables cannot be built"))?;
+            params.multiexp = Some(Arc::new(table));
+        }
         let info = dirty.validate().map_err(|_| AuxError::Invalid("tables do not fit"))?;
         Ok(Self { info, me: self.me })
     }
@@ -183,7 +189,8 @@ impl GroupAux {
 }
 
 fn check_modulus(modulus: &Integer, seen: &[&Integer]) -> Result<(), AuxError> {
-    if !MODULUS_BITS.contains(&modulus.significant_bits()) || modulus.is_even() {
+    // The bits are the magnitude's: a negative number has as many.
+    if modulus.cmp0().is_le() || !MODULUS_BITS.contains(&modulus.significant_bits()) || modulus.is_even() {
         return Err(AuxError::Invalid("a modulus has the wrong size"));
     }
     if seen.iter().any(|other| !modulus.gcd_ref(other).is_one()) {

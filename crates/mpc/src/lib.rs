@@ -17,6 +17,7 @@ mod primes;
 mod protocol;
 mod range_proofs;
 mod share;
+mod tables;
 mod wire;
 
 pub use aux_info::{AuxError, GroupAux, generate_aux};

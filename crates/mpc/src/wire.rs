@@ -1,6 +1,7 @@
 //! Between byte messages and the library's typed ones.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
 use futures::channel::mpsc;
@@ -136,7 +137,7 @@ where
     MpcParty::connected((Box::pin(incoming), Box::pin(outgoing)))
 }
 
-fn receive<M: ProtocolMessage + DeserializeOwned>(
+fn receive<M: ProtocolMessage + Serialize + DeserializeOwned>(
     inbound: &Inbound,
     rules: &[RoundRule],
     participants: &[PartyIndex],
@@ -161,12 +162,28 @@ fn receive<M: ProtocolMessage + DeserializeOwned>(
     if !seen.insert((from, inbound.round)) {
         return refuse(format!("{}: sent twice", rule.name));
     }
-    match postcard::take_from_bytes::<M>(&inbound.body) {
-        Ok((msg, [])) if msg.round() == u16::from(inbound.round) => Ok((sender, msg)),
-        Ok((_, [])) => refuse(format!("{}: the message belongs to another round", rule.name)),
-        Ok(_) => refuse(format!("{}: trailing bytes", rule.name)),
-        Err(_) => refuse(format!("{}: malformed", rule.name)),
+    match decode::<M>(&inbound.body) {
+        Some((msg, 0)) if !is_canonical(&msg, &inbound.body) => {
+            refuse(format!("{}: malformed, a number is not spelled as it should be", rule.name))
+        }
+        Some((msg, 0)) if msg.round() == u16::from(inbound.round) => Ok((sender, msg)),
+        Some((_, 0)) => refuse(format!("{}: the message belongs to another round", rule.name)),
+        Some(_) => refuse(format!("{}: trailing bytes", rule.name)),
+        None => refuse(format!("{}: malformed", rule.name)),
     }
+}
+
+/// The message and how many bytes follow it. The library's integers carry their radix, and `rug` panics on one that is
+/// not within 2 to 36: a peer must not be able to end this party's protocol as if by a defect of its own.
+fn decode<M: DeserializeOwned>(body: &[u8]) -> Option<(M, usize)> {
+    let decoded = catch_unwind(AssertUnwindSafe(|| postcard::take_from_bytes::<M>(body).ok()));
+    decoded.ok().flatten().map(|(msg, rest)| (msg, rest.len()))
+}
+
+/// Whether the bytes are the message's one encoding: an integer could be spelled in another radix, with a sign, with
+/// underscores or leading zeros.
+fn is_canonical<M: Serialize>(msg: &M, body: &[u8]) -> bool {
+    postcard::to_allocvec(msg).map(Zeroizing::new).is_ok_and(|again| again.as_slice() == body)
 }
 
 fn send<M: ProtocolMessage + Serialize>(

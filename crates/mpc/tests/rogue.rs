@@ -134,6 +134,27 @@ fn oversized_truncated_repeated_and_misaddressed_messages_name_their_sender() {
     assert!(results[0].as_ref().err().unwrap().to_string().contains("sent twice"));
 }
 
+/// The library's integers are a radix and digits; `rug` panics on a radix it does not know.
+#[test]
+fn a_number_in_another_spelling_names_its_sender() {
+    let shares = stored_shares();
+    // The first integer of round 1a: the variant of the message, the radix, the length of the digits in two bytes.
+    for (radix, digits) in [(0, b'1'), (1, b'1'), (37, b'1'), (127, b'1'), (36, b'1'), (16, b'0'), (16, b'+')]
+    {
+        let results = try_presign(
+            [0, 1],
+            &shares,
+            tamper(1, None, 0, |body| {
+                assert_eq!((body[0], body[1]), (0, 16), "the encoding has changed");
+                (body[1], body[4]) = (radix, digits);
+            }),
+        );
+        let error = results[0].as_ref().err().unwrap();
+        assert_eq!(error.fault(), Fault::Peer(Some(1)), "{radix}: {error}");
+        assert!(error.to_string().contains("malformed"), "{radix}: {error}");
+    }
+}
+
 #[test]
 fn a_wrong_partial_signature_names_its_party_before_the_other_contributes() {
     let shares = stored_shares();

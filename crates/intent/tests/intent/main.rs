@@ -5,6 +5,7 @@
 mod encoder;
 mod hostile;
 mod message;
+mod signed;
 mod tokens;
 mod transactions;
 mod typed_data;

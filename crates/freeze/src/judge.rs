@@ -1,0 +1,43 @@
+//! A freeze is a denial like any other: it names its rule, its order and what would lift it.
+
+use quorate_policy::{Decision, Denial, Facts, RuleFailure};
+use quorate_types::AgentId;
+
+use crate::{FrozenSet, SignedFreeze};
+
+/// The code of the rule, as it stands in [`RuleFailure::rule`].
+pub const RULE: &str = "frozen";
+
+/// What policy decided, unless an order stops it: then it is a denial that names each such order first.
+pub fn judge(frozen: &FrozenSet, agent: &AgentId, facts: &Facts<'_>, decision: Decision) -> Decision {
+    let orders = frozen.covering(facts.wallet, agent, facts.intent);
+    let mut failures: Vec<RuleFailure> = orders.map(|order| failure(order, facts)).collect();
+    if failures.is_empty() {
+        return decision;
+    }
+    match decision {
+        Decision::Allow(approval) => {
+            Decision::Deny(Denial { policy_hash: Some(approval.policy_hash()), failures })
+        }
+        Decision::Deny(denial) => {
+            failures.extend(denial.failures);
+            Decision::Deny(Denial { policy_hash: denial.policy_hash, failures })
+        }
+    }
+}
+
+fn failure(order: &SignedFreeze, facts: &Facts<'_>) -> RuleFailure {
+    let said = order.order();
+    RuleFailure {
+        rule: RULE.to_owned(),
+        reason: format!(
+            "{} is frozen by order {} ({}): {}",
+            said.scope,
+            said.sequence,
+            order.hash(),
+            said.reason
+        ),
+        limit: "no signature until the operators unfreeze it".to_owned(),
+        requested: facts.intent.summary(),
+    }
+}

@@ -1,0 +1,73 @@
+//! What is frozen.
+
+use std::collections::BTreeMap;
+
+use quorate_intent::Intent;
+use quorate_types::{AgentId, WalletId};
+
+use crate::{FreezeError, Scope, SignedFreeze};
+
+/// Most scopes orders are kept for, lifted ones too. `all` has room besides.
+pub const MAX_SCOPES: usize = 10_000;
+
+/// The order that counts for each scope.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FrozenSet(BTreeMap<Scope, SignedFreeze>);
+
+impl FrozenSet {
+    /// Takes an order in. Whether it changes anything: the one that counts already is accepted again, without effect.
+    ///
+    /// # Errors
+    /// [`FreezeError::Stale`] or [`FreezeError::Fork`] where it does not come after the one that counts for its scope;
+    /// [`FreezeError::TooMany`] where there is no room.
+    pub fn apply(&mut self, order: SignedFreeze) -> Result<bool, FreezeError> {
+        if !self.would_change(&order)? {
+            return Ok(false);
+        }
+        self.0.insert(order.scope().clone(), order);
+        Ok(true)
+    }
+
+    /// Whether [`FrozenSet::apply`] would change anything.
+    ///
+    /// # Errors
+    /// As [`FrozenSet::apply`].
+    pub fn would_change(&self, order: &SignedFreeze) -> Result<bool, FreezeError> {
+        let scope = order.scope();
+        let Some(present) = self.0.get(scope) else {
+            let full = self.0.len() >= MAX_SCOPES && *scope != Scope::All;
+            return if full { Err(FreezeError::TooMany(MAX_SCOPES)) } else { Ok(true) };
+        };
+        if present.hash() == order.hash() {
+            return Ok(false);
+        }
+        if order.rank() > present.rank() {
+            return Ok(true);
+        }
+        let (scope, seen, offered) = (scope.clone(), present.sequence(), order.sequence());
+        if order.rank() == present.rank() {
+            return Err(FreezeError::Fork { scope, sequence: seen });
+        }
+        Err(FreezeError::Stale { scope, seen, offered })
+    }
+
+    /// The orders that stop this: empty where none does.
+    pub fn covering<'a>(
+        &'a self,
+        wallet: &'a WalletId,
+        agent: &'a AgentId,
+        intent: &'a Intent,
+    ) -> impl Iterator<Item = &'a SignedFreeze> {
+        self.0.values().filter(|order| order.is_freeze() && order.scope().covers(wallet, agent, intent))
+    }
+
+    /// The order that counts for each scope, freezing or lifting, in the order of scopes.
+    pub fn orders(&self) -> impl Iterator<Item = &SignedFreeze> {
+        self.0.values()
+    }
+
+    /// The highest sequence number of any of them; 0 where there is none.
+    pub fn highest(&self) -> u64 {
+        self.0.values().map(SignedFreeze::sequence).max().unwrap_or(0)
+    }
+}

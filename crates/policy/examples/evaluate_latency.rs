@@ -1,0 +1,96 @@
+//! How long one evaluation takes, under a policy of a thousand recipients:
+//! `cargo run --release -p quorate-policy --example evaluate_latency`
+
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::time::Instant;
+
+use quorate_intent::{Action, AssetId, Authorization, AuthorizationKind, Intent, Validity, token_by_symbol};
+use quorate_manifest::{
+    Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
+};
+use quorate_policy::{Decision, Facts, SignedPolicy, evaluate};
+use quorate_types::{Address, B256, U256, WalletId};
+use ssh_key::PrivateKey;
+use ssh_key::private::Ed25519Keypair;
+
+const ROUNDS: usize = 200_000;
+const RECIPIENTS: u64 = 1000;
+const CHAIN: u64 = 84532;
+const NOW_S: u64 = 1_700_000_000;
+
+fn address(number: u64) -> Address {
+    Address::left_padding_from(&(number + 1).to_be_bytes())
+}
+
+fn policy() -> SignedPolicy {
+    let mut body = String::from(
+        "policy: quorate/v1\ncluster: bench\nwallet: agent-1\nversion: 1\nrules:\n  chains: [base-sepolia]\n  per_transaction:\n    \
+         - { asset: USDC, chain: base-sepolia, max: \"25\" }\n  max_authorization_lifetime_s: 3600\n  recipients:\n",
+    );
+    for number in 0..RECIPIENTS {
+        let (address, label) = (address(number), format!("payee {number}"));
+        writeln!(body, "    - {{ address: \"{address}\", label: {label} }}").unwrap();
+    }
+    let key = PrivateKey::from(Ed25519Keypair::from_seed(&[1; 32]));
+    let operator = PersonKey::try_from(key.public_key()).unwrap().to_string();
+    let manifest = ManifestDraft {
+        manifest: quorate_manifest::FORMAT.to_owned(),
+        cluster: "bench".to_owned(),
+        version: 1,
+        dev: true,
+        nodes: vec![],
+        groups: vec![],
+        operators: vec![PersonDraft { name: "operator".to_owned(), key: operator }],
+        approvers: vec![],
+        quorum: QuorumDraft { operators: 1 },
+        recovery: vec![],
+        coordinators: vec![],
+    };
+    let manifest = Manifest::parse(manifest.to_yaml().unwrap().as_bytes()).unwrap();
+    let signature = sign(body.as_bytes(), Namespace::Policy, &key).unwrap();
+    let document = SignedDocument { body: body.into_bytes(), signatures: vec![signature] };
+    SignedPolicy::verify(&document, &manifest).unwrap()
+}
+
+fn payment(recipient: Address, amount: u64, signer: Address) -> Intent {
+    let token = token_by_symbol(CHAIN, "USDC").unwrap().address;
+    let authorization = Some(Authorization { kind: AuthorizationKind::Transfer, nonce: B256::ZERO });
+    Intent {
+        chain: Some(CHAIN),
+        signer: Some(signer),
+        action: Action::TokenTransfer { token, recipient, amount: U256::from(amount), authorization },
+        native_value: U256::ZERO,
+        max_native_fee: U256::ZERO,
+        validity: Validity { not_before_s: Some(NOW_S), not_after_s: Some(NOW_S + 60) },
+    }
+}
+
+fn measure(name: &str, policy: &SignedPolicy, allowed: bool, intents: &[Intent]) {
+    let wallet: WalletId = "agent-1".parse().unwrap();
+    let mut nanos = Vec::with_capacity(ROUNDS);
+    for intent in intents.iter().cycle().take(ROUNDS) {
+        let facts = Facts { wallet: &wallet, address: address(0), intent, now: NOW_S * 1000 };
+        let start = Instant::now();
+        let decision = black_box(evaluate(Some(policy), black_box(&facts)));
+        nanos.push(start.elapsed().as_nanos());
+        assert_eq!(matches!(decision, Decision::Allow(_)), allowed);
+    }
+    nanos.sort_unstable();
+    let at = |per_cent: usize| nanos.get(ROUNDS * per_cent / 100).copied().unwrap_or_default();
+    println!("{name:<8} p50 {:>6} ns   p95 {:>6} ns   p99 {:>6} ns", at(50), at(95), at(99));
+}
+
+fn main() {
+    let policy = policy();
+    let asset = AssetId::token(CHAIN, token_by_symbol(CHAIN, "USDC").unwrap().address);
+    println!("{ROUNDS} evaluations, {RECIPIENTS} recipients, asset {asset}");
+    let good: Vec<_> = (0..RECIPIENTS).map(|to| payment(address(to), 1 + to, address(0))).collect();
+    // A stranger, too much, and another signer: three failures to put into words.
+    let bad: Vec<_> =
+        (0..RECIPIENTS).map(|to| payment(address(to + RECIPIENTS), 30_000_000, address(1))).collect();
+    measure("allowed", &policy, true, &good);
+    measure("denied", &policy, false, &bad);
+}

@@ -1,0 +1,59 @@
+//! Why a policy was refused. That it denies a request is no error: see [`Denial`](crate::Denial).
+
+use quorate_manifest::DocumentError;
+use quorate_types::{ClusterId, WalletId};
+
+/// Why a policy was refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PolicyError {
+    // Whoever wrote the policy.
+    /// Not YAML of the policy's shape.
+    #[error("policy: {0}")]
+    Yaml(String),
+    /// A field that cannot be right.
+    #[error("{path}: {reason}")]
+    Invalid {
+        /// the field, such as `rules.per_transaction[0].max`
+        path: String,
+        /// what is wrong with it
+        reason: String,
+    },
+
+    // Whoever signed or sent it.
+    /// Its signatures do not hold.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// It names another cluster than the manifest.
+    #[error("cluster: the policy is for {policy}, this cluster is {manifest}")]
+    Cluster {
+        /// the cluster it names
+        policy: ClusterId,
+        /// the cluster it was sent to
+        manifest: ClusterId,
+    },
+    /// It is for another wallet than the policy in force.
+    #[error("wallet: the policy is for {offered}, the one in force for {present}")]
+    Wallet {
+        /// the wallet of the policy in force
+        present: WalletId,
+        /// the wallet of the policy offered
+        offered: WalletId,
+    },
+    /// An older version than the one in force.
+    #[error("version: {offered} is older than {present}, which is in force")]
+    Rollback {
+        /// the version in force
+        present: u64,
+        /// the version offered
+        offered: u64,
+    },
+    /// Two different policies of one version, both signed.
+    #[error("version: {version} is in force with another content; a change needs a higher version")]
+    Fork {
+        /// the version both claim
+        version: u64,
+    },
+    /// Not the policy that was kept.
+    #[error("policy: its hash is not the one that was kept")]
+    NotKept,
+}

@@ -1,0 +1,95 @@
+//! A policy that is consistent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_intent::{AssetId, ChainId};
+use quorate_types::{Address, ClusterId, U256, WalletId};
+
+use crate::PolicyError;
+use crate::finding::Findings;
+use crate::read;
+
+/// The first field of every policy of this version.
+pub const FORMAT: &str = "quorate/v1";
+
+/// Someone who may be paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// What people call them.
+    pub label: String,
+    /// Only on these chains; `None`: on every chain the policy allows.
+    pub chains: Option<BTreeSet<ChainId>>,
+}
+
+/// What one wallet may sign. Whether anyone signed the policy itself is another matter: see
+/// [`SignedPolicy`](crate::SignedPolicy).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    pub(crate) cluster: ClusterId,
+    pub(crate) wallet: WalletId,
+    pub(crate) version: u64,
+    pub(crate) chains: BTreeSet<ChainId>,
+    pub(crate) per_transaction: BTreeMap<AssetId, U256>,
+    pub(crate) max_fee: BTreeMap<ChainId, U256>,
+    pub(crate) recipients: BTreeMap<Address, Recipient>,
+    pub(crate) max_authorization_lifetime_s: Option<u64>,
+}
+
+impl Policy {
+    /// Reads a policy and checks all of it.
+    ///
+    /// # Errors
+    /// [`PolicyError`], naming the first field that cannot be right; [`lint`](crate::lint) lists them all.
+    pub fn parse(body: &[u8]) -> Result<Self, PolicyError> {
+        let mut findings = Findings::default();
+        let policy = read::draft(body, &mut findings).and_then(|draft| read::policy(&draft, &mut findings));
+        match (policy, findings.first_error()) {
+            (Some(policy), None) => Ok(policy),
+            (_, Some(error)) if error.path.is_empty() => Err(PolicyError::Yaml(error.message.clone())),
+            (_, Some(error)) => {
+                Err(PolicyError::Invalid { path: error.path.clone(), reason: error.message.clone() })
+            }
+            (None, None) => Err(PolicyError::Yaml("unreadable".to_owned())),
+        }
+    }
+
+    /// The cluster it is for.
+    pub const fn cluster(&self) -> &ClusterId {
+        &self.cluster
+    }
+
+    /// The wallet it is for.
+    pub const fn wallet(&self) -> &WalletId {
+        &self.wallet
+    }
+
+    /// 1 or more, higher with each change.
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Chains the wallet may act on.
+    pub const fn chains(&self) -> &BTreeSet<ChainId> {
+        &self.chains
+    }
+
+    /// The most one signature may move, in base units per asset.
+    pub const fn per_transaction(&self) -> &BTreeMap<AssetId, U256> {
+        &self.per_transaction
+    }
+
+    /// The most one transaction may burn as fee, in wei per chain.
+    pub const fn max_fee(&self) -> &BTreeMap<ChainId, U256> {
+        &self.max_fee
+    }
+
+    /// Who may be paid.
+    pub const fn recipients(&self) -> &BTreeMap<Address, Recipient> {
+        &self.recipients
+    }
+
+    /// For how many seconds an authorization may stay usable; `None`: none is signed.
+    pub const fn max_authorization_lifetime_s(&self) -> Option<u64> {
+        self.max_authorization_lifetime_s
+    }
+}

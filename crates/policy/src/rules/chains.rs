@@ -1,0 +1,14 @@
+//! Chains the wallet may act on.
+
+use super::{Failure, Question, codes};
+use crate::{RuleFailure, words};
+
+pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
+    let allowed = question.policy.chains();
+    let (reason, requested) = match question.facts.intent.chain {
+        Some(chain) if allowed.contains(&chain) => return Vec::new(),
+        Some(chain) => ("this chain is not allowed", words::chain(chain)),
+        None => ("the payload names no chain", "no chain".to_owned()),
+    };
+    Failure { reason: reason.to_owned(), limit: words::chains(allowed), requested }.of(codes::CHAINS)
+}

@@ -1,0 +1,33 @@
+//! How limits and requests are told to people.
+
+use quorate_intent::{AssetId, ChainId, chain_name, decimals};
+use quorate_types::U256;
+
+use crate::{amount, names};
+
+/// `25.5 USDC`, exactly; base units where the asset is not known.
+pub(crate) fn quantity(asset: AssetId, amount: U256) -> String {
+    match decimals(asset) {
+        Some(places) => format!("{} {}", amount::print(amount, places), names::symbol(asset)),
+        None => format!("{amount} base units of {}", names::symbol(asset)),
+    }
+}
+
+/// `base`, or `chain 12345` where it has no name.
+pub(crate) fn chain(chain: ChainId) -> String {
+    chain_name(chain).map_or_else(|| format!("chain {chain}"), str::to_owned)
+}
+
+/// Names of chains, in the order of their ids.
+pub(crate) fn chains<'a>(chains: impl IntoIterator<Item = &'a ChainId>) -> String {
+    let names: Vec<String> = chains.into_iter().map(|id| chain(*id)).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Seconds, exactly, with the fraction of one where there is a fraction.
+pub(crate) fn seconds(millis: u128) -> String {
+    match millis % 1000 {
+        0 => format!("{} s", millis / 1000),
+        rest => format!("{}.{rest:03} s", millis / 1000),
+    }
+}

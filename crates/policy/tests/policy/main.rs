@@ -1,0 +1,13 @@
+//! Policies as authors write them and as machines apply them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod decided;
+mod decoded;
+mod denied;
+mod linting;
+mod properties;
+mod reading;
+mod rig;
+mod schema;
+mod signed;

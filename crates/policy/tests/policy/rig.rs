@@ -1,0 +1,179 @@
+//! A cluster with two operators, a policy, and requests.
+
+use quorate_intent::{
+    Action, Asset, AssetId, Authorization, AuthorizationKind, ChainId, Intent, Validity, token_by_symbol,
+};
+use quorate_manifest::{
+    Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
+};
+use quorate_policy::{Decision, Facts, RuleFailure, SignedPolicy, evaluate};
+use quorate_types::{Address, B256, U256, WalletId};
+use ssh_key::PrivateKey;
+use ssh_key::private::Ed25519Keypair;
+
+pub(crate) const BASE: ChainId = 8453;
+pub(crate) const BASE_SEPOLIA: ChainId = 84532;
+pub(crate) const POLYGON: ChainId = 137;
+
+/// The wallet's own address.
+pub(crate) const PAYER: &str = "0x857b06519E91e3A54538791bDbb0E22373e36b66";
+/// Paid on every chain.
+pub(crate) const SHOP: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
+/// Paid on Base only.
+pub(crate) const LANDLORD: &str = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf";
+pub(crate) const STRANGER: &str = "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF";
+
+pub(crate) const NOW_S: u64 = 1_700_000_000;
+
+pub(crate) const POLICY: &str = r#"policy: quorate/v1
+cluster: example
+wallet: agent-1
+version: 3
+rules:
+  chains: [base, base-sepolia]
+  per_transaction:
+    - { asset: USDC, chain: base-sepolia, max: "25.00" }
+    - { asset: ETH, chain: base-sepolia, max: "0.01" }
+    - { asset: USDC, chain: base, max: "5" }
+    - { asset: USDC, chain: polygon, max: "5" }
+  max_fee:
+    - { chain: base-sepolia, max: "0.002" }
+    - { chain: polygon, max: "1" }
+  recipients:
+    - { address: "0x209693Bc6afc0C5328bA36FaF03C514EF312287C", label: shop }
+    - { address: "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf", label: landlord, chains: [base] }
+  max_authorization_lifetime_s: 3600
+"#;
+
+pub(crate) fn address(text: &str) -> Address {
+    text.parse().unwrap()
+}
+
+pub(crate) fn wallet() -> WalletId {
+    "agent-1".parse().unwrap()
+}
+
+pub(crate) fn usdc(chain: ChainId) -> Address {
+    token_by_symbol(chain, "USDC").unwrap().address
+}
+
+pub(crate) fn operator(seed: u8) -> PrivateKey {
+    PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
+}
+
+pub(crate) fn manifest(cluster: &str, operators: &[u8], quorum: usize) -> Manifest {
+    let person = |seed: &u8| PersonDraft {
+        name: format!("operator-{seed}"),
+        key: PersonKey::try_from(operator(*seed).public_key()).unwrap().to_string(),
+    };
+    let draft = ManifestDraft {
+        manifest: "quorate/v1".to_owned(),
+        cluster: cluster.to_owned(),
+        version: 1,
+        dev: false,
+        nodes: vec![],
+        groups: vec![],
+        operators: operators.iter().map(person).collect(),
+        approvers: vec![],
+        quorum: QuorumDraft { operators: quorum },
+        recovery: vec![],
+        coordinators: vec![],
+    };
+    Manifest::parse(draft.to_yaml().unwrap().as_bytes()).unwrap()
+}
+
+pub(crate) fn document(body: &str, seeds: &[u8]) -> SignedDocument {
+    let sign = |seed: &u8| sign(body.as_bytes(), Namespace::Policy, &operator(*seed)).unwrap();
+    SignedDocument { body: body.into(), signatures: seeds.iter().map(sign).collect() }
+}
+
+pub(crate) fn signed(body: &str) -> SignedPolicy {
+    SignedPolicy::verify(&document(body, &[1]), &manifest("example", &[1, 2], 1)).unwrap()
+}
+
+/// The policy with one text in place of another.
+pub(crate) fn swap(from: &str, to: &str) -> String {
+    assert!(POLICY.contains(from), "{from}");
+    POLICY.replacen(from, to, 1)
+}
+
+fn intent(chain: ChainId, action: Action) -> Intent {
+    Intent {
+        chain: Some(chain),
+        signer: None,
+        action,
+        native_value: U256::ZERO,
+        max_native_fee: U256::ZERO,
+        validity: Validity::default(),
+    }
+}
+
+/// `transfer` of USDC base units, at a fee of 0.001 coins at most.
+pub(crate) fn transfer(chain: ChainId, recipient: &str, amount: u64) -> Intent {
+    let action = Action::TokenTransfer {
+        token: usdc(chain),
+        recipient: address(recipient),
+        amount: U256::from(amount),
+        authorization: None,
+    };
+    Intent { max_native_fee: U256::from(10u64.pow(15)), ..intent(chain, action) }
+}
+
+/// A payment of the chain's own coin, in wei.
+pub(crate) fn native(chain: ChainId, recipient: &str, wei: u64) -> Intent {
+    let action = Action::NativeTransfer { recipient: address(recipient) };
+    Intent {
+        native_value: U256::from(wei),
+        max_native_fee: U256::from(10u64.pow(15)),
+        ..intent(chain, action)
+    }
+}
+
+/// An EIP-3009 authorization by the wallet, usable until `valid_before` (not included).
+pub(crate) fn authorization(chain: ChainId, recipient: &str, amount: u64, valid_before: u64) -> Intent {
+    let action = Action::TokenTransfer {
+        token: usdc(chain),
+        recipient: address(recipient),
+        amount: U256::from(amount),
+        authorization: Some(Authorization { kind: AuthorizationKind::Transfer, nonce: B256::ZERO }),
+    };
+    let validity = Validity { not_before_s: Some(1), not_after_s: Some(valid_before - 1) };
+    Intent { signer: Some(address(PAYER)), validity, ..intent(chain, action) }
+}
+
+pub(crate) fn other(chain: ChainId, action: Action) -> Intent {
+    intent(chain, action)
+}
+
+pub(crate) fn decide_at(policy: Option<&SignedPolicy>, intent: &Intent, now_ms: u64) -> Decision {
+    let facts = Facts { wallet: &wallet(), address: address(PAYER), intent, now: now_ms };
+    evaluate(policy, &facts)
+}
+
+pub(crate) fn decide(body: &str, intent: &Intent) -> Decision {
+    decide_at(Some(&signed(body)), intent, NOW_S * 1000)
+}
+
+pub(crate) fn failures(decision: Decision) -> Vec<RuleFailure> {
+    match decision {
+        Decision::Allow(approval) => panic!("allowed: {approval:?}"),
+        Decision::Deny(denial) => {
+            assert!(!denial.failures.is_empty());
+            denial.failures
+        }
+    }
+}
+
+/// Codes of the failing rules under the policy above.
+pub(crate) fn codes(intent: &Intent) -> Vec<String> {
+    failures(decide(POLICY, intent)).into_iter().map(|failure| failure.rule).collect()
+}
+
+pub(crate) fn allows(body: &str, intent: &Intent) -> bool {
+    matches!(decide(body, intent), Decision::Allow(_))
+}
+
+/// An asset's amount as the ledger will see it.
+pub(crate) fn asset(chain: ChainId, token: Option<Address>) -> AssetId {
+    AssetId { chain, asset: token.map_or(Asset::Native, Asset::Token) }
+}
