@@ -1,0 +1,94 @@
+//! A service node's own count: one charge per payload, whoever asks and how often.
+
+use quorate_intent::Charge;
+use quorate_store::{Read, Txn};
+use quorate_types::{B256, UnixMillis, WalletId};
+use serde::{Deserialize, Serialize};
+
+use crate::record::{CHARGES, decode, encode, key_of};
+use crate::spend::{Origin, count};
+use crate::{LedgerError, Pending};
+
+/// Proof that a payload's spend is counted and synced. It is never given back.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Charged {
+    wallet: WalletId,
+    payload_hash: B256,
+    at: UnixMillis,
+    first: bool,
+}
+
+impl Charged {
+    /// Whose budget.
+    pub const fn wallet(&self) -> &WalletId {
+        &self.wallet
+    }
+
+    /// The payload charged.
+    pub const fn payload_hash(&self) -> B256 {
+        self.payload_hash
+    }
+
+    /// When the payload was first charged; its spend counts then.
+    pub const fn at(&self) -> UnixMillis {
+        self.at
+    }
+
+    /// Whether this call counted it. A payload charged before adds nothing.
+    pub const fn is_first(&self) -> bool {
+        self.first
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct ChargeRecord {
+    at: UnixMillis,
+    charges: Vec<Charge>,
+}
+
+/// Whether this payload is charged already, and when: a limit must not count it a second time.
+///
+/// # Errors
+/// [`LedgerError`] where the store fails or the record is malformed.
+pub fn charged(
+    r: &dyn Read,
+    wallet: &WalletId,
+    payload_hash: B256,
+) -> Result<Option<UnixMillis>, LedgerError> {
+    Ok(read(r, wallet, payload_hash)?.map(|record| record.at))
+}
+
+fn place(wallet: &WalletId, payload_hash: B256) -> Vec<u8> {
+    key_of(&[wallet.as_str().as_bytes(), payload_hash.as_slice()])
+}
+
+fn read(r: &dyn Read, wallet: &WalletId, payload_hash: B256) -> Result<Option<ChargeRecord>, LedgerError> {
+    let bytes = r.get(CHARGES, &place(wallet, payload_hash))?;
+    bytes.map(|bytes| decode(CHARGES, &bytes)).transpose()
+}
+
+/// Counts `charges` at `now`, once per wallet and payload. A second charge of the same payload adds nothing and
+/// carries the time of the first: a chain or a token takes a payload once, however many signatures it has.
+///
+/// # Errors
+/// [`LedgerError::Charges`] where the payload was charged with other amounts, [`LedgerError::Overflow`] where its
+/// charges of one asset do not sum; otherwise where the store fails or a record is malformed.
+pub fn charge(
+    txn: &mut dyn Txn,
+    wallet: &WalletId,
+    payload_hash: B256,
+    charges: &[Charge],
+    now: UnixMillis,
+) -> Result<Pending<Charged>, LedgerError> {
+    let (at, first) = match read(txn, wallet, payload_hash)? {
+        Some(record) if record.charges == charges => (record.at, false),
+        Some(_) => return Err(LedgerError::Charges),
+        None => {
+            count(txn, wallet, &Origin::Payload(payload_hash), (charges, now))?;
+            let record = ChargeRecord { at: now, charges: charges.to_vec() };
+            txn.put(CHARGES, &place(wallet, payload_hash), &encode(CHARGES, &record)?)?;
+            (now, true)
+        }
+    };
+    Ok(Pending::new(Charged { wallet: wallet.clone(), payload_hash, at, first }))
+}

@@ -1,0 +1,71 @@
+//! How keys and records are written: length-prefixed fields, and a version byte before postcard.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::LedgerError;
+
+/// Requests, by wallet and idempotency key.
+pub(crate) const ENTRIES: &str = "ledger_entry";
+/// The requests that are neither answered nor voided, by the same key.
+pub(crate) const IN_FLIGHT: &str = "ledger_in_flight";
+/// What counts as spent, by wallet, asset, time and origin.
+pub(crate) const SPENDS: &str = "ledger_spend";
+/// A service node's charges, by wallet and payload hash.
+pub(crate) const CHARGES: &str = "ledger_charge";
+
+/// Version of every record; another one is refused.
+const VERSION: u8 = 1;
+
+/// Fields, each prefixed with its length as 8 bytes big-endian: no two field lists give the same key, and no key of
+/// complete fields is a prefix of another's.
+pub(crate) fn key_of(fields: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::new();
+    for field in fields {
+        key.extend_from_slice(&(field.len() as u64).to_be_bytes());
+        key.extend_from_slice(field);
+    }
+    key
+}
+
+pub(crate) fn encode<T: Serialize>(table: &'static str, record: &T) -> Result<Vec<u8>, LedgerError> {
+    postcard::to_extend(record, vec![VERSION]).map_err(|_| LedgerError::Malformed { table })
+}
+
+/// Reads a record that fills `bytes` exactly.
+pub(crate) fn decode<T: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<T, LedgerError> {
+    let malformed = || LedgerError::Malformed { table };
+    let (version, body) = bytes.split_first().ok_or_else(malformed)?;
+    if *version != VERSION {
+        return Err(malformed());
+    }
+    match postcard::take_from_bytes(body) {
+        Ok((record, [])) => Ok(record),
+        _ => Err(malformed()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_unambiguous() {
+        assert_ne!(key_of(&[b"ab", b"c"]), key_of(&[b"a", b"bc"]));
+        assert_ne!(key_of(&[b"a"]), key_of(&[b"a", b""]));
+        assert!(!key_of(&[b"ab"]).starts_with(&key_of(&[b"a"])));
+    }
+
+    #[test]
+    fn a_record_fills_its_bytes_and_names_its_version() {
+        let bytes = encode(ENTRIES, &(7u32, "x")).unwrap();
+        assert_eq!(bytes, [1, 7, 1, b'x']);
+        assert_eq!(decode::<(u32, String)>(ENTRIES, &bytes).unwrap(), (7, "x".to_owned()));
+        let trailing = [bytes.as_slice(), &[0]].concat();
+        let other_version = [&[2], &bytes[1..]].concat();
+        for bad in [&[][..], &bytes[..3], &trailing, &other_version] {
+            let error = decode::<(u32, String)>(CHARGES, bad).unwrap_err();
+            assert_eq!(error.to_string(), "ledger: malformed record in table ledger_charge");
+        }
+    }
+}

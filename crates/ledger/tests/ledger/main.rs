@@ -1,0 +1,12 @@
+//! What the ledger promises, against a store in memory, a store that fails, and the store on disk.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod charges;
+mod concurrency;
+mod crash;
+mod given;
+mod malformed;
+mod model;
+mod requests;
+mod restart;
+mod windows;

@@ -1,0 +1,67 @@
+//! How long a durable commit takes: `commit_latency [commits] [directory]`. The directory decides which disk is
+//! measured; without one it is the system's temporary directory, which may be no disk at all.
+#![allow(clippy::print_stdout)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quorate_store::{Binding, Kek, Store, StoreError, open, open_sled, update};
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let mut args = std::env::args().skip(1);
+    let commits = args.next().map_or(Ok(500), |n| n.parse())?;
+    let dir = match args.next() {
+        Some(dir) => tempfile::tempdir_in(dir)?,
+        None => tempfile::tempdir()?,
+    };
+    let kek_file = dir.path().join("kek");
+    Kek::generate_file(&kek_file)?;
+    let binding = Binding { cluster: "bench".parse()?, owner: "node-1".to_owned(), epoch: 0 };
+    println!(
+        "store: {commits} commits of 3 records of 256 bytes, sealed and synced, in {}",
+        dir.path().display()
+    );
+    let redb = open(&dir.path().join("redb"), &binding, &Kek::from_file(&kek_file)?)?;
+    report("redb", measure(&redb, commits)?);
+    let sled = open_sled(&dir.path().join("sled"), &binding, &Kek::from_file(&kek_file)?)?;
+    report("sled", measure(&sled, commits)?);
+    report("fsync alone", measure_fsync(dir.path(), commits)?);
+    Ok(())
+}
+
+/// What one signature writes, about: a reservation, a slot and an audit leaf.
+fn measure(store: &Arc<dyn Store>, commits: u64) -> Result<Vec<Duration>, StoreError> {
+    let value = [0x5a; 256];
+    let one = |i: u64| {
+        let start = Instant::now();
+        let ((), _durable) = update::<_, StoreError>(&**store, |txn| {
+            txn.put("ledger", &i.to_be_bytes(), &value)?;
+            txn.put("slots", &i.to_be_bytes(), &value)?;
+            txn.put("audit", &i.to_be_bytes(), &value)
+        })?;
+        Ok(start.elapsed())
+    };
+    (0..commits).map(one).collect()
+}
+
+/// The disk's own share of it.
+fn measure_fsync(dir: &Path, commits: u64) -> std::io::Result<Vec<Duration>> {
+    let file = std::fs::File::create(dir.join("fsync"))?;
+    let one = |i: u64| {
+        let start = Instant::now();
+        std::os::unix::fs::FileExt::write_all_at(&file, &[0x5a; 4096], i * 4096)?;
+        file.sync_data()?;
+        Ok(start.elapsed())
+    };
+    (0..commits).map(one).collect()
+}
+
+fn report(name: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let at =
+        |percent: usize| times.get(times.len() * percent / 100).or(times.last()).copied().unwrap_or_default();
+    println!("  {name:<12} p50 {:>9.3?}  p95 {:>9.3?}  p99 {:>9.3?}", at(50), at(95), at(99));
+}
