@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-const FILES: [&str; 5] = ["common", "wallets", "signing", "cluster", "relay"];
+const FILES: [&str; 7] = ["common", "wallets", "signing", "cluster", "freeze", "audit", "relay"];
 
 #[test]
 fn generated_code_is_current() {
