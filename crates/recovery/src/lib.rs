@@ -1,0 +1,22 @@
+//! What offline recovery stands on: sealed packages, their signed index, and a signing ceremony between two processes
+//! that each open one share. No disk and no sockets here: bytes come in, bytes go out.
+
+mod facts;
+mod frame;
+mod index;
+mod package;
+mod pair;
+mod party;
+mod pieces;
+mod relay;
+mod steps;
+
+pub use facts::{Facts, WalletFacts};
+pub use frame::{Frame, FrameError, Hello, read_frame, write_frame};
+pub use index::{Entry, IndexError, IndexedWallet, Line, last_line, next_entry, read_index};
+pub use package::{AuxPackage, MAX_SEALED_BYTES, PackageError, SharePackage, seal_aux, seal_share};
+pub use pair::{PairError, belong_together};
+pub use party::{PartyError, serve};
+pub use pieces::{PieceError, combine_pieces, split_identity};
+pub use relay::{Ceremony, CeremonyError, Pipe};
+pub use steps::{Step, StepsError, next_step, read_steps};
