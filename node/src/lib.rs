@@ -1,1 +1,30 @@
-//! To come.
+//! The signer node: one share of each of its wallets, its own guard, its own ledger and its own log.
+//!
+//! It dials its coordinators and listens on nothing but a loopback health port. It believes the manifest its operators
+//! signed and what it works out for itself; a coordinator only labels and carries. [`App`] runs in any process; what is
+//! the whole process's, such as [`harden`], is left to `main`.
+
+mod app;
+mod attach;
+mod backup;
+mod cold;
+pub mod config;
+mod documents;
+mod fatal;
+mod guard;
+pub mod harden;
+pub mod identity;
+mod maths;
+mod node;
+mod ops;
+mod primes;
+mod sessions;
+mod vault;
+
+#[cfg(test)]
+mod testing;
+
+pub use app::{App, Running, StartError};
+pub use backup::{BackupError, BackupReport, backup};
+pub use config::{Config, ConfigError};
+pub use documents::DocumentsError;

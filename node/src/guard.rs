@@ -1,0 +1,254 @@
+//! What this node checks for itself before it joins a session. Nothing here believes the coordinator: it was only shown
+//! what to look at.
+
+use std::sync::Arc;
+
+use quorate_freeze::judge;
+use quorate_intent::{Decoded, decode};
+use quorate_ledger::IdempotencyKey;
+use quorate_manifest::{Group, Pinned};
+use quorate_policy::{Approval, Decision, Facts, SignedPolicy, evaluate};
+use quorate_proto::{payload_from_pb, required, v1};
+use quorate_session::{PROTOCOL_VERSION, Participant, Protocol, Terms};
+use quorate_types::{B256, GroupId, PARTIES, Payload, Role, THRESHOLD, Transcript, WalletId};
+
+use crate::node::Node;
+use crate::sessions::SessionError;
+use crate::vault::WalletRecord;
+
+/// A group of the pinned manifest in which this node plays its own role.
+pub(crate) struct Place {
+    pinned: Arc<Pinned>,
+    group: Group,
+}
+
+impl Place {
+    /// Finds the group and this node's place in it.
+    ///
+    /// # Errors
+    /// [`SessionError::Caller`] naming `group`.
+    pub(crate) fn find(node: &Node, group: &GroupId) -> Result<Self, SessionError> {
+        let pinned = node.documents.manifest();
+        let found = pinned.manifest().group(group).cloned();
+        let group =
+            found.ok_or_else(|| SessionError::caller("group", "this node's manifest has no such group"))?;
+        if group.member(node.role.index()) != Some(&node.me) {
+            return Err(SessionError::caller("group", "this node does not play its role in that group"));
+        }
+        Ok(Self { pinned, group })
+    }
+
+    /// The group.
+    pub(crate) const fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// Terms with the first `parties` of the group and no optional field.
+    pub(crate) fn terms(&self, node: &Node, protocol: Protocol, subject: B256) -> Terms {
+        let parties = if protocol == Protocol::Sign { THRESHOLD } else { PARTIES };
+        let member = |index| self.group.member(index).map(|id| Participant { index, node: id.clone() });
+        Terms {
+            version: PROTOCOL_VERSION,
+            cluster: node.cluster.clone(),
+            protocol,
+            group: self.group.id.clone(),
+            wallet: None,
+            public_key: None,
+            epoch: 0,
+            aux_hash: None,
+            participants: (0..parties).filter_map(member).collect(),
+            subject,
+            policy_hash: None,
+            manifest_hash: self.pinned.hash(),
+        }
+    }
+}
+
+/// A signing request this node has read for itself and would contribute to.
+pub(crate) struct Request {
+    pub(crate) wallet: WalletRecord,
+    pub(crate) payload_hash: B256,
+    pub(crate) decoded: Decoded,
+    pub(crate) key: IdempotencyKey,
+    pub(crate) policy: Arc<SignedPolicy>,
+    pub(crate) terms: Terms,
+}
+
+impl Request {
+    /// Reads and judges what the coordinator shows: role, wallet, payload, policy.
+    ///
+    /// # Errors
+    /// [`SessionError::Denied`] where this node's own policy says no; [`SessionError::Caller`] naming a field.
+    pub(crate) fn read(node: &Node, start: v1::StartSign) -> Result<Self, SessionError> {
+        if node.role == Role::Cold {
+            return Err(SessionError::caller("role", "a cold node never signs; see the recovery ceremony"));
+        }
+        let id: WalletId = required("wallet", &start.wallet)?;
+        let key: IdempotencyKey = required("idempotency_key", &start.idempotency_key)?;
+        let payload = payload_from_pb(start.payload)?;
+        let wallet = active_wallet(node, &id)?;
+        let place = Place::find(node, &wallet.group)?;
+        if !place.group().nodes().into_iter().eq(&wallet.nodes) {
+            return Err(SessionError::caller("wallet", "its shares are not with the nodes of its group"));
+        }
+        let decoded = read_payload(&payload)?;
+        let policy = node.documents.policy(&id);
+        let policy = policy.ok_or_else(|| denied_without_policy(node, &wallet, &decoded))?;
+        if start.policy_hash != policy.hash().as_slice() {
+            let reason = format!("this node has version {} in force, which is another", policy.version());
+            return Err(SessionError::caller("policy_hash", reason));
+        }
+        let aux = node.vault.aux_hash(&wallet.group)?;
+        let terms = Terms {
+            wallet: Some(id),
+            public_key: Some(wallet.public_key),
+            epoch: wallet.epoch,
+            aux_hash: Some(aux.ok_or_else(|| SessionError::caller("group", "not enrolled on this node"))?),
+            policy_hash: Some(policy.hash()),
+            ..place.terms(node, Protocol::Sign, subject(payload.hash(), &key))
+        };
+        let request = Self { wallet, payload_hash: payload.hash(), decoded, key, policy, terms };
+        request.approve(node)?;
+        Ok(request)
+    }
+
+    /// Asks this node's own policy and the freeze orders it has seen, now: once before joining, and again before the
+    /// contribution leaves. A manifest or a policy that came into force in between ends the request: nothing is signed
+    /// under one that is no longer in force.
+    ///
+    /// # Errors
+    /// [`SessionError::Denied`] with every rule that says no; [`SessionError::Caller`] where the documents changed.
+    pub(crate) fn approve(&self, node: &Node) -> Result<Approval, SessionError> {
+        if node.documents.manifest().hash() != self.terms.manifest_hash {
+            return Err(SessionError::caller("manifest", "another came into force during the session"));
+        }
+        let in_force = node.documents.policy(&self.wallet.wallet).map(|policy| policy.hash());
+        if in_force != Some(self.policy.hash()) {
+            return Err(SessionError::caller("policy_hash", "another came into force during the session"));
+        }
+        let facts = facts(node, &self.wallet, &self.decoded);
+        let decision = evaluate(Some(&self.policy), &facts);
+        match judge(&node.documents.frozen(), &self.wallet.agent, &facts, decision) {
+            Decision::Allow(approval) => Ok(approval),
+            Decision::Deny(denial) => Err(SessionError::Denied(Box::new(denial))),
+        }
+    }
+}
+
+/// Both are agreed on before anything is computed. The agent node states both in its intent: shown another key, it would
+/// state what the service node has to hold against it.
+fn subject(payload_hash: B256, key: &IdempotencyKey) -> B256 {
+    let transcript = Transcript::new("quorate/sign-request/v1");
+    transcript.field(payload_hash.as_slice()).field(key.as_str().as_bytes()).finish()
+}
+
+fn active_wallet(node: &Node, id: &WalletId) -> Result<WalletRecord, SessionError> {
+    let wallet = node.vault.wallet(id)?;
+    wallet.ok_or_else(|| {
+        SessionError::caller(
+            "wallet",
+            "not active on this node: its three attestations have not been shown to it",
+        )
+    })
+}
+
+fn read_payload(payload: &Payload) -> Result<Decoded, SessionError> {
+    decode(payload).map_err(|error| SessionError::caller("payload", error))
+}
+
+fn facts<'a>(node: &Node, wallet: &'a WalletRecord, decoded: &'a Decoded) -> Facts<'a> {
+    Facts {
+        wallet: &wallet.wallet,
+        address: wallet.public_key.address(),
+        intent: &decoded.intent,
+        now: node.clock.now(),
+    }
+}
+
+fn denied_without_policy(node: &Node, wallet: &WalletRecord, decoded: &Decoded) -> SessionError {
+    match evaluate(None, &facts(node, wallet, decoded)) {
+        Decision::Deny(denial) => SessionError::Denied(Box::new(denial)),
+        Decision::Allow(_) => SessionError::Bug("no policy allowed something".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Cluster, memory, shares};
+    use quorate_mpc::fixtures;
+    use quorate_store::update;
+
+    /// EIP-1559, unsigned: Base Sepolia, 1.00 USDC to the address the test policies name, with fees of no account.
+    fn payment() -> v1::Payload {
+        let unsigned = hex::decode(concat!(
+            "02f86783014a3480010182fde8",
+            "94036cbd53842c5426634e7929541ec2318f3dcf7e80b844",
+            "a9059cbb0000000000000000000000007e5f4552091a69125d5dfcb7b8c2659029395bdf",
+            "00000000000000000000000000000000000000000000000000000000000f4240c0",
+        ));
+        v1::Payload { kind: Some(v1::payload::Kind::Transaction(unsigned.unwrap())) }
+    }
+
+    struct Rig {
+        cluster: Cluster,
+        node: Arc<Node>,
+    }
+
+    /// A service node with one active wallet and version 1 of its policy.
+    fn rig() -> Rig {
+        let cluster = Cluster::new();
+        let node = cluster.node(Role::Service, &memory());
+        let [_, share, _] = shares();
+        let record = cluster.record(Role::Service, &cluster.statement("w", &share));
+        let aux = fixtures::group_aux(1).unwrap();
+        let kept = update(&*node.store, |txn| {
+            node.vault.keep_aux(txn, &record.group, &aux)?;
+            node.vault.keep_share(txn, &record, &share)?;
+            node.vault.activate(txn, &record.wallet, record.public_key)
+        });
+        assert!(kept.is_ok());
+        node.documents.put_policy(&cluster.policy("w", 1, "1.00")).unwrap();
+        Rig { cluster, node }
+    }
+
+    impl Rig {
+        fn read(&self) -> Result<Request, SessionError> {
+            let policy = self.node.documents.policy(&"w".parse().unwrap()).unwrap();
+            let start = v1::StartSign {
+                wallet: "w".to_owned(),
+                payload: Some(payment()),
+                policy_hash: policy.hash().to_vec(),
+                idempotency_key: "k".to_owned(),
+            };
+            Request::read(&self.node, start)
+        }
+
+        fn refusal(&self, request: &Request) -> &'static str {
+            match request.approve(&self.node) {
+                Err(SessionError::Caller { field, .. }) => field,
+                Err(other) => panic!("{other}"),
+                Ok(_) => panic!("approved under what is no longer in force"),
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_approved_under_a_policy_that_was_replaced_meanwhile() {
+        let rig = rig();
+        let request = rig.read().ok().unwrap();
+        assert!(request.approve(&rig.node).is_ok());
+        rig.node.documents.put_policy(&rig.cluster.policy("w", 2, "0.50")).unwrap();
+        assert_eq!(rig.refusal(&request), "policy_hash");
+        assert!(matches!(rig.read(), Err(SessionError::Denied(_))), "and the new one says no");
+    }
+
+    #[test]
+    fn nor_under_a_manifest_that_was_replaced_meanwhile() {
+        let rig = rig();
+        let request = rig.read().ok().unwrap();
+        rig.node.documents.put_manifest(&rig.cluster.manifest(2, |_| {})).unwrap();
+        assert_eq!(rig.refusal(&request), "manifest");
+        assert!(rig.read().is_ok());
+    }
+}

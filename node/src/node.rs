@@ -1,0 +1,54 @@
+//! What every part of a running node shares.
+
+use std::sync::Arc;
+
+use quorate_mpc::Moduli;
+use quorate_session::NodeKey;
+use quorate_store::Store;
+use quorate_types::{BootId, Clock, ClusterId, NodeId, Role};
+
+use crate::cold::Cold;
+use crate::documents::Documents;
+use crate::fatal::Fatal;
+use crate::maths::Maths;
+use crate::primes::PrimesPool;
+use crate::vault::Vault;
+
+/// One signer node. It holds one share of each of its wallets and talks only through streams it opened itself.
+pub(crate) struct Node {
+    /// The cluster.
+    pub(crate) cluster: ClusterId,
+    /// This node's name.
+    pub(crate) me: NodeId,
+    /// Its role, which is its party index.
+    pub(crate) role: Role,
+    /// Drawn at start: what lives in memory is bound to it.
+    pub(crate) boot: BootId,
+    /// Its identity key.
+    pub(crate) key: Arc<NodeKey>,
+    /// Its clock.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Its store. A failed sync in it stops the node, whoever saw it.
+    pub(crate) store: Arc<dyn Store>,
+    /// The manifest and the policies in force.
+    pub(crate) documents: Documents,
+    /// Shares and auxiliary info.
+    pub(crate) vault: Vault,
+    /// Where a cold node's shares go.
+    pub(crate) cold: Cold,
+    /// Safe primes, found ahead of time.
+    pub(crate) primes: PrimesPool,
+    /// The threads protocols run on.
+    pub(crate) maths: Maths,
+    /// Which moduli are accepted.
+    pub(crate) moduli: Moduli,
+    /// What stops the node.
+    pub(crate) fatal: Fatal,
+}
+
+impl Node {
+    /// Stops the process: what it believes of its disk is no longer true.
+    pub(crate) fn stop(&self, reason: &str) {
+        self.fatal.stop(reason);
+    }
+}

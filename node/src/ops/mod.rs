@@ -1,0 +1,9 @@
+//! What a coordinator may ask of this node, one file each. Every one of them decides for itself.
+
+pub(crate) mod activate;
+pub(crate) mod aux_info;
+pub(crate) mod freeze;
+pub(crate) mod keygen;
+pub(crate) mod manifest;
+pub(crate) mod policy;
+pub(crate) mod sign;

@@ -1,0 +1,187 @@
+//! A cluster on paper for unit tests: an operator, three node keys, documents, shares, and nodes over any store.
+
+use std::sync::Arc;
+
+use quorate_manifest::{
+    CoordinatorDraft, GroupDraft, ManifestDraft, Namespace, NodeDraft, PersonDraft, QuorumDraft,
+    SignedDocument, sign,
+};
+use quorate_mpc::{CoreShare, Moduli, Party, fixtures, generate_key};
+use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement};
+use quorate_store::{MemStore, Store};
+use quorate_types::{BootId, ManualClock, NodeId, Role, WalletId};
+use rand_core::OsRng;
+use ssh_key::{Algorithm, PrivateKey};
+
+use crate::cold::Cold;
+use crate::documents::{Documents, DocumentsError, Expected, Offered};
+use crate::fatal::{Fatal, Watched};
+use crate::maths::Maths;
+use crate::node::Node;
+use crate::primes::PrimesPool;
+use crate::vault::{Vault, WalletRecord};
+
+pub(crate) const NODES: [&str; 3] = ["agent-1", "service-1", "cold-1"];
+
+pub(crate) fn memory() -> Arc<dyn Store> {
+    Arc::new(MemStore::new())
+}
+
+/// Everything its members know.
+pub(crate) struct Cluster {
+    pub(crate) operator: PrivateKey,
+    pub(crate) keys: [Arc<NodeKey>; 3],
+    pub(crate) custodian: age::x25519::Identity,
+    pub(crate) draft: ManifestDraft,
+}
+
+impl Cluster {
+    pub(crate) fn new() -> Self {
+        let operator = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap();
+        let keys = [(); 3].map(|()| Arc::new(NodeKey::generate(&mut OsRng)));
+        let custodian = age::x25519::Identity::generate();
+        let node = |role: Role| NodeDraft {
+            id: NODES[usize::from(role.index())].to_owned(),
+            role: role.to_string(),
+            key: keys[usize::from(role.index())].public().to_string(),
+        };
+        let [agent, service, cold] = NODES.map(str::to_owned);
+        let draft = ManifestDraft {
+            manifest: "quorate/v1".to_owned(),
+            cluster: "dev".to_owned(),
+            version: 1,
+            dev: true,
+            nodes: Role::ALL.map(node).to_vec(),
+            groups: vec![GroupDraft { id: "g".to_owned(), agent, service, cold }],
+            operators: vec![person("olga", &operator)],
+            approvers: Vec::new(),
+            quorum: QuorumDraft { operators: 1 },
+            recovery: vec![custodian.to_public().to_string()],
+            coordinators: vec![CoordinatorDraft { id: "coordinator-1".to_owned() }],
+        };
+        Self { operator, keys, custodian, draft }
+    }
+
+    /// The draft with a change, signed by the operator.
+    pub(crate) fn manifest(&self, version: u64, change: impl FnOnce(&mut ManifestDraft)) -> SignedDocument {
+        let mut draft = self.draft.clone();
+        draft.version = version;
+        change(&mut draft);
+        self.sign(draft.to_yaml().unwrap(), Namespace::Manifest)
+    }
+
+    pub(crate) fn policy(&self, wallet: &str, version: u64, max: &str) -> SignedDocument {
+        let body = format!(
+            "policy: quorate/v1\ncluster: dev\nwallet: {wallet}\nversion: {version}\nrules:\n  chains: [base-sepolia]\n  \
+             per_transaction: [{{asset: USDC, chain: base-sepolia, max: \"{max}\"}}]\n  \
+             max_fee: [{{chain: base-sepolia, max: \"0.001\"}}]\n  \
+             recipients: [{{address: \"0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf\", label: shop}}]\n"
+        );
+        self.sign(body, Namespace::Policy)
+    }
+
+    /// An order about wallet `w`.
+    pub(crate) fn freeze(&self, sequence: u64, action: &str) -> SignedDocument {
+        let body = format!(
+            "freeze: quorate/v1\ncluster: dev\nsequence: {sequence}\nscope: wallet\ntarget: w\naction: {action}\n\
+             reason: a test\n"
+        );
+        self.sign(body, Namespace::Freeze)
+    }
+
+    fn sign(&self, body: String, namespace: Namespace) -> SignedDocument {
+        let signature = sign(body.as_bytes(), namespace, &self.operator).unwrap();
+        SignedDocument { body: body.into_bytes(), signatures: vec![signature] }
+    }
+
+    pub(crate) fn expected(&self, role: Role) -> Expected {
+        let index = usize::from(role.index());
+        Expected {
+            cluster: "dev".parse().unwrap(),
+            me: NODES[index].parse().unwrap(),
+            role,
+            key: self.keys[index].public(),
+            dev: true,
+        }
+    }
+
+    pub(crate) fn offer(&self, document: SignedDocument) -> Offered {
+        let root = self.operator.public_key().to_openssh().unwrap();
+        Offered { document: Ok(document), roots: vec![root.parse().unwrap()] }
+    }
+
+    pub(crate) fn documents(
+        &self,
+        role: Role,
+        store: &Arc<dyn Store>,
+        document: SignedDocument,
+    ) -> Result<Documents, DocumentsError> {
+        let clock = Arc::new(ManualClock::at(1_000));
+        Documents::open(Arc::clone(store), clock, self.expected(role), self.offer(document))
+    }
+
+    /// A node over `store`, as it would be after a start.
+    pub(crate) fn node(&self, role: Role, store: &Arc<dyn Store>) -> Arc<Node> {
+        let fatal = Fatal::default();
+        let store: Arc<dyn Store> = Arc::new(Watched::new(Arc::clone(store), fatal.clone()));
+        let Expected { cluster, me, .. } = self.expected(role);
+        Arc::new(Node {
+            cluster,
+            me,
+            role,
+            boot: BootId::from_bytes([7; 16]),
+            key: Arc::clone(&self.keys[usize::from(role.index())]),
+            clock: Arc::new(ManualClock::at(1_000)),
+            documents: self.documents(role, &store, self.manifest(1, |_| {})).unwrap(),
+            vault: Vault::new(Arc::clone(&store), role, Moduli::Dev),
+            cold: Cold::new(None),
+            primes: PrimesPool::dev(role.index()),
+            maths: Maths::new(1).unwrap(),
+            moduli: Moduli::Dev,
+            store,
+            fatal,
+        })
+    }
+
+    /// What `role`'s node would state about a wallet with that share.
+    pub(crate) fn statement(&self, wallet: &str, share: &CoreShare) -> KeyStatement {
+        KeyStatement {
+            cluster: "dev".parse().unwrap(),
+            group: "g".parse().unwrap(),
+            wallet: wallet.parse().unwrap(),
+            agent: "bot".parse().unwrap(),
+            epoch: 0,
+            public_key: share.public_key().unwrap(),
+            nodes: NODES.map(|id| id.parse().unwrap()).to_vec(),
+            eid: [9; 32],
+        }
+    }
+
+    pub(crate) fn signed(&self, role: Role, statement: &KeyStatement) -> SignedStatement {
+        let index = usize::from(role.index());
+        let me: NodeId = NODES[index].parse().unwrap();
+        statement.sign(&me, &self.keys[index]).unwrap()
+    }
+
+    pub(crate) fn record(&self, role: Role, statement: &KeyStatement) -> WalletRecord {
+        WalletRecord::pending(statement.clone(), &self.signed(role, statement))
+    }
+}
+
+pub(crate) fn person(name: &str, key: &PrivateKey) -> PersonDraft {
+    PersonDraft { name: name.to_owned(), key: key.public_key().to_openssh().unwrap() }
+}
+
+/// A fresh key in three shares.
+pub(crate) fn shares() -> [CoreShare; 3] {
+    let run = |me, wire| async move {
+        generate_key(Party { eid: &[1; 32], me, participants: &[0, 1, 2] }, wire).await
+    };
+    let made = fixtures::run(&[0, 1, 2], |transit| vec![transit], run);
+    let shares: Vec<_> = made.into_iter().map(|share| share.ok().unwrap()).collect();
+    shares.try_into().ok().unwrap()
+}
+
+pub(crate) fn wallet(id: &str) -> WalletId {
+    id.parse().unwrap()
+}
