@@ -1,1 +1,38 @@
-//! To come.
+//! The coordinator: gates every signature behind a policy check, relays sealed messages between signer nodes, and keeps
+//! the record. It holds no share, cannot read what it relays, and is not trusted with money: the nodes decide again.
+//!
+//! Whoever has read `gate` and `ops::sign` has seen it: the first makes the one value that can start a signing, the
+//! second takes it through a session to an answer. Around them: `server` (the gRPC edge), `relay` and `session_run`
+//! (who sits in which session and how it ends), `ops` (one file per operation), `records` (what is kept).
+
+mod access;
+mod app;
+mod attach;
+mod config;
+mod coordinator;
+mod db;
+mod error;
+mod freezes;
+mod gate;
+mod keyed_locks;
+mod link;
+mod nodes;
+mod ops;
+mod pin;
+mod policies;
+mod push;
+mod records;
+mod relay;
+mod server;
+mod session_run;
+mod signings;
+mod spend;
+mod status;
+mod why;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use app::{App, Running, StartError, Stopped};
+pub use config::{Config, ConfigError, Deadlines, ManifestFiles};

@@ -1,0 +1,100 @@
+//! What every operation shares.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use quorate_freeze::FrozenSet;
+use quorate_manifest::{Group, Pinned};
+use quorate_types::{Clock, GroupId, NodeId, Role};
+use tokio_util::task::TaskTracker;
+
+use crate::config::Deadlines;
+use crate::db::Db;
+use crate::error::OpError;
+use crate::gate::Gate;
+use crate::keyed_locks::KeyedLocks;
+use crate::link::Link;
+use crate::nodes::Nodes;
+use crate::relay::{Relay, Seat};
+use crate::signings::Signings;
+
+/// What people signed that the coordinator goes by from its start: the manifest and the freeze orders.
+pub(crate) type Documents = (Pinned, FrozenSet);
+
+/// The coordinator's parts.
+pub(crate) struct Coordinator {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) db: Db,
+    pub(crate) pinned: ArcSwap<Pinned>,
+    pub(crate) freezes: Arc<ArcSwap<FrozenSet>>,
+    pub(crate) nodes: Nodes,
+    pub(crate) relay: Relay,
+    pub(crate) gate: Gate,
+    pub(crate) signings: Signings,
+    /// One change at a time to a wallet, a group, the manifest or the freeze orders.
+    pub(crate) changes: KeyedLocks<Change>,
+    /// Work that goes on whether or not its caller still listens.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// What is being changed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Change {
+    Wallet(quorate_types::WalletId),
+    Group(GroupId),
+    Manifest,
+    Freezes,
+}
+
+impl Coordinator {
+    pub(crate) fn new(
+        db: Db,
+        (pinned, frozen): Documents,
+        clock: Arc<dyn Clock>,
+        deadlines: Deadlines,
+    ) -> Arc<Self> {
+        let freezes = Arc::new(ArcSwap::from_pointee(frozen));
+        Arc::new(Self {
+            gate: Gate::new(db.clone(), clock.clone(), freezes.clone()),
+            freezes,
+            clock,
+            deadlines,
+            db,
+            pinned: ArcSwap::from_pointee(pinned),
+            nodes: Nodes::default(),
+            relay: Relay::default(),
+            signings: Signings::default(),
+            changes: KeyedLocks::default(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// A group of the manifest.
+    pub(crate) fn group(&self, id: &GroupId) -> Result<Group, OpError> {
+        let pinned = self.pinned.load();
+        pinned.manifest().group(id).cloned().ok_or_else(|| OpError::not_found("group", id))
+    }
+
+    /// The seats of these roles of a group, or the nodes that are not attached.
+    pub(crate) fn seats(&self, group: &Group, roles: &[Role]) -> Result<Vec<Seat>, OpError> {
+        let nodes: Vec<NodeId> = roles.iter().map(|role| group.of(*role).clone()).collect();
+        let links = self.nodes.links(&nodes).map_err(OpError::not_attached)?;
+        Ok(roles.iter().zip(links).map(|(role, link)| Seat { index: role.index(), link }).collect())
+    }
+
+    /// The ways to those of a group's nodes that are attached.
+    pub(crate) fn attached(&self, group: &Group, roles: &[Role]) -> Vec<Link> {
+        roles.iter().filter_map(|role| self.nodes.link(group.of(*role))).collect()
+    }
+
+    /// Runs an operation to its end, even where its caller hangs up half way.
+    pub(crate) async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, OpError>> + Send + 'static,
+    ) -> Result<T, OpError> {
+        let done = self.tasks.spawn(work).await;
+        done.map_err(|error| OpError::defect(format!("an operation died: {error}")))?
+    }
+}

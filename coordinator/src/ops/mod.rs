@@ -1,0 +1,16 @@
+//! One file per operation.
+
+pub(crate) mod apply_freeze;
+pub(crate) mod apply_manifest;
+pub(crate) mod apply_policy;
+pub(crate) mod create_wallet;
+pub(crate) mod enrol_group;
+pub(crate) mod get_policy;
+pub(crate) mod get_signing;
+pub(crate) mod list_groups;
+pub(crate) mod list_nodes;
+pub(crate) mod read_audit;
+pub(crate) mod settle;
+pub(crate) mod sign;
+pub(crate) mod signed;
+pub(crate) mod wallets;

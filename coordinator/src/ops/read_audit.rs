@@ -1,0 +1,39 @@
+//! The audit log, for those who check it.
+
+use quorate_audit::{Head, entries};
+
+use crate::coordinator::Coordinator;
+use crate::error::OpError;
+
+const DEFAULT_PAGE: usize = 100;
+const MAX_PAGE: usize = 1000;
+/// Bytes of entries in one page: below the 4 MiB a client takes in one message, with the largest entry to spare.
+const PAGE_BYTES: usize = 3 << 20;
+
+/// Where the log ends.
+pub(crate) async fn head(core: &Coordinator) -> Result<Head, OpError> {
+    core.db.read(|read| Ok(quorate_audit::head(read)?)).await
+}
+
+/// The canonical texts of entries from `from` on, and the sequence number the next page starts at: 0 at the end.
+pub(crate) async fn page(core: &Coordinator, from: u64, size: u32) -> Result<(Vec<String>, u64), OpError> {
+    let size = usize::try_from(size).unwrap_or(MAX_PAGE);
+    if size > MAX_PAGE {
+        return Err(OpError::invalid("page_size", format!("at most {MAX_PAGE}, got {size}")));
+    }
+    let size = if size == 0 { DEFAULT_PAGE } else { size };
+    core.db
+        .read(move |read| {
+            let (mut texts, mut bytes, mut next) = (Vec::new(), 0, from.max(1));
+            // One by one, so that no more is held than is answered.
+            while texts.len() < size && bytes < PAGE_BYTES {
+                let Some(entry) = entries(read, next, 1)?.pop() else { return Ok((texts, 0)) };
+                next = entry.sequence.saturating_add(1);
+                bytes += entry.json.len();
+                texts.push(entry.json);
+            }
+            let more = next <= quorate_audit::head(read)?.sequence;
+            Ok((texts, if more { next } else { 0 }))
+        })
+        .await
+}

@@ -1,0 +1,154 @@
+//! A signature, from a request to an answer that will be the same for ever.
+//!
+//! Order matters. The spend is marked durably before any node hears of the request, and stays marked unless every node
+//! says that nothing left it. A request whose end nobody knows may be asked again with the same key: it is judged anew
+//! and run in a new session under the spend already held. The service node charges a payload once per hash, so the same
+//! payload signed twice spends no more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_manifest::Group;
+use quorate_proto::v1::session_outcome::Outcome;
+use quorate_proto::v1::session_start::Protocol;
+use quorate_proto::{payload_to_pb, v1};
+use quorate_types::Role;
+use tokio::time::Instant;
+
+use crate::access::Caller;
+use crate::coordinator::Coordinator;
+use crate::error::OpError;
+use crate::gate::{Admitted, Case, Request, Verdict};
+use crate::ops::signed::checked;
+use crate::relay::Convened;
+use crate::session_run::{Ended, Plan, run};
+use crate::signings::{Answer, Place};
+use crate::spend::{self, Released};
+use crate::why::{Why, why};
+use crate::wire;
+
+/// Who signs. The cold node has no part in it.
+const SIGNERS: [Role; 2] = [Role::Agent, Role::Service];
+
+/// Signs, or says why not. Of several requests under one key at once, one is worked on and all get its answer. A caller
+/// who hangs up does not stop it.
+pub(crate) async fn sign(core: &Arc<Coordinator>, caller: Caller, request: Request) -> Answer {
+    match core.signings.join(&request)? {
+        Place::Behind(waiting) => Ok(v1::SignResponse { repeated_answer: true, ..waiting.answer().await? }),
+        Place::First(ticket, waiting) => {
+            let work = core.clone();
+            core.tasks.spawn(async move {
+                let began = Instant::now();
+                let (wallet, key) = (request.wallet.clone(), request.key.clone());
+                let answer = pass_the_gate(&work, &caller, request).await;
+                let (outcome, took) = (outcome(&answer), began.elapsed());
+                tracing::info!(%wallet, %key, caller = %caller.0, outcome, took_ms = took.as_millis(), "sign");
+                measure(outcome, took);
+                work.signings.answer(ticket, answer);
+            });
+            waiting.answer().await
+        }
+    }
+}
+
+async fn pass_the_gate(core: &Coordinator, caller: &Caller, request: Request) -> Answer {
+    match core.gate.admit(caller, request).await? {
+        Verdict::Admitted(admitted) => ask_the_nodes(core, *admitted).await,
+        Verdict::Denied(denied) => Ok(*denied),
+        Verdict::Answered(answer) => repeat(&answer),
+    }
+}
+
+async fn ask_the_nodes(core: &Coordinator, admitted: Admitted) -> Answer {
+    let deadline = Instant::now() + core.deadlines.sign();
+    // Both nodes and room for a session come first: while nobody has been asked, the budget can still be given back.
+    let (group, convened) = match convene(core, admitted.case()) {
+        Ok(ready) => ready,
+        Err(error) => {
+            spend::give_up(core, admitted, &error).await?;
+            return Err(error);
+        }
+    };
+    let released = spend::release(core, admitted).await?;
+    let mut ended = run(convened, plan(&released, deadline)).await;
+    if may_try_again(&ended, &group)
+        && let Ok((_, convened)) = convene(core, released.case())
+    {
+        tracing::info!(wallet = %released.case().request().wallet, "the network failed, trying once more");
+        ended = run(convened, plan(&released, deadline)).await;
+    }
+    conclude(core, released, (ended, group)).await
+}
+
+fn convene<'a>(core: &'a Coordinator, case: &Case) -> Result<(Group, Convened<'a>), OpError> {
+    let group = core.group(&case.wallet().group)?;
+    let seats = core.seats(&group, &SIGNERS)?;
+    let convened = core.relay.convene(seats, None)?;
+    Ok((group, convened))
+}
+
+/// What the nodes are asked. It takes the proof that the spend is on record.
+fn plan(released: &Released, deadline: Instant) -> Plan {
+    let case = released.case();
+    let request = case.request();
+    let start = v1::StartSign {
+        wallet: request.wallet.to_string(),
+        payload: Some(payload_to_pb(&request.payload)),
+        policy_hash: case.approval().policy_hash().to_vec(),
+        idempotency_key: request.key.to_string(),
+    };
+    Plan { protocol: Protocol::Sign(start), decisive: Some(Role::Service.index()), deadline }
+}
+
+/// Only where the network failed and nothing had left either node.
+fn may_try_again(ended: &Ended, group: &Group) -> bool {
+    !matches!(ended.outcome_of(&group.service), Some(Outcome::Signed(_)))
+        && ended.nothing_released().is_some()
+        && matches!(why(ended), Why::Failed { again: true, .. })
+}
+
+async fn conclude(core: &Coordinator, released: Released, (ended, group): (Ended, Group)) -> Answer {
+    if let Some(Outcome::Signed(signed)) = ended.outcome_of(&group.service) {
+        let pinned = core.pinned.load_full();
+        return match checked(released.case(), signed, (&group, pinned.manifest())) {
+            Ok(signed) => released.finish(core, signed).await,
+            Err(error) => {
+                released.failed(core, &error, None).await?;
+                Err(error)
+            }
+        };
+    }
+    let nothing_released = ended.nothing_released();
+    match why(&ended) {
+        Why::Denied(node, denial) => {
+            released.denied(core, wire::denial_of(&node, denial), nothing_released).await
+        }
+        Why::Failed { error, .. } => {
+            released.failed(core, &error, nothing_released).await?;
+            Err(error)
+        }
+    }
+}
+
+/// An answer given before.
+pub(crate) fn repeat(answer: &[u8]) -> Answer {
+    let answer: v1::SignResponse =
+        prost::Message::decode(answer).map_err(|_| OpError::defect("a recorded answer cannot be read"))?;
+    Ok(v1::SignResponse { repeated_answer: true, ..answer })
+}
+
+fn outcome(answer: &Answer) -> &'static str {
+    match answer {
+        Ok(answer) => match &answer.outcome {
+            Some(v1::sign_response::Outcome::Signed(_)) if answer.repeated_answer => "repeated",
+            Some(v1::sign_response::Outcome::Signed(_)) => "signed",
+            Some(v1::sign_response::Outcome::Denied(_)) | None => "denied",
+        },
+        Err(error) => error.kind(),
+    }
+}
+
+fn measure(outcome: &'static str, took: Duration) {
+    metrics::counter!("quorate_sign_total", "outcome" => outcome).increment(1);
+    metrics::histogram!("quorate_sign_seconds", "outcome" => outcome).record(took.as_secs_f64());
+}

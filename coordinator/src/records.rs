@@ -1,0 +1,208 @@
+//! What the coordinator keeps: wallets, groups, policies and manifests, as versioned JSON by name.
+
+use std::ops::ControlFlow;
+
+use quorate_freeze::Scope;
+use quorate_manifest::SignedDocument;
+use quorate_session::{KeyStatement, SignedStatement};
+use quorate_store::{Read, Txn};
+use quorate_types::{AgentId, B256, GroupId, NodeId, PublicKey, UnixMillis, WalletId};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::error::{Internal, OpError};
+
+/// The version of every record's shape.
+const SHAPE: u32 = 1;
+
+/// A kind of record.
+pub(crate) trait Record: Serialize + DeserializeOwned {
+    const TABLE: &'static str;
+
+    /// The key it is kept under, in clear.
+    fn key(&self) -> Vec<u8>;
+}
+
+#[derive(Serialize, Deserialize)]
+struct Shaped<T> {
+    v: u32,
+    record: T,
+}
+
+/// Reads a record.
+pub(crate) fn get<T: Record>(read: &dyn Read, key: &[u8]) -> Result<Option<T>, OpError> {
+    read.get(T::TABLE, key)?.map(|bytes| decode::<T>(key, &bytes)).transpose()
+}
+
+/// Writes a record over the one before.
+pub(crate) fn put<T: Record>(txn: &mut dyn Txn, record: &T) -> Result<(), OpError> {
+    let bytes = serde_json::to_vec(&Shaped { v: SHAPE, record })
+        .map_err(|error| malformed::<T>(&record.key(), error.to_string()))?;
+    Ok(txn.put(T::TABLE, &record.key(), &bytes)?)
+}
+
+/// Up to `limit` records whose key sorts after `after`, ascending.
+pub(crate) fn page<T: Record>(read: &dyn Read, after: &[u8], limit: usize) -> Result<Vec<T>, OpError> {
+    let mut found: Vec<Result<T, OpError>> = Vec::new();
+    read.scan(T::TABLE, &[], after, &mut |key, bytes| {
+        if key != after && found.len() < limit {
+            found.push(decode(key, bytes));
+        }
+        if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    found.into_iter().collect()
+}
+
+fn decode<T: Record>(key: &[u8], bytes: &[u8]) -> Result<T, OpError> {
+    let shaped: Shaped<T> =
+        serde_json::from_slice(bytes).map_err(|error| malformed::<T>(key, error.to_string()))?;
+    if shaped.v != SHAPE || shaped.record.key() != key {
+        return Err(malformed::<T>(key, "another shape or another key".to_owned()));
+    }
+    Ok(shaped.record)
+}
+
+fn malformed<T: Record>(key: &[u8], reason: String) -> OpError {
+    let key = String::from_utf8_lossy(key).into_owned();
+    Internal::Record { table: T::TABLE, key, reason }.into()
+}
+
+/// A wallet. Its key exists once `born` is set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WalletRecord {
+    pub(crate) wallet: WalletId,
+    pub(crate) agent: AgentId,
+    pub(crate) group: GroupId,
+    pub(crate) created_at: UnixMillis,
+    pub(crate) born: Option<Born>,
+}
+
+/// What three nodes attested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Born {
+    pub(crate) public_key: PublicKey,
+    pub(crate) epoch: u32,
+    pub(crate) attestations: Vec<SignedStatement>,
+}
+
+impl Born {
+    pub(crate) fn new(statement: &KeyStatement, attestations: Vec<SignedStatement>) -> Self {
+        Self { public_key: statement.public_key, epoch: statement.epoch, attestations }
+    }
+}
+
+impl Record for WalletRecord {
+    const TABLE: &'static str = "coordinator.wallets";
+    fn key(&self) -> Vec<u8> {
+        self.wallet.as_str().as_bytes().to_vec()
+    }
+}
+
+/// An enrolled group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GroupRecord {
+    pub(crate) group: GroupId,
+    pub(crate) nodes: Vec<NodeId>,
+    pub(crate) aux_hash: B256,
+    pub(crate) enrolled_at: UnixMillis,
+}
+
+impl Record for GroupRecord {
+    const TABLE: &'static str = "coordinator.groups";
+    fn key(&self) -> Vec<u8> {
+        self.group.as_str().as_bytes().to_vec()
+    }
+}
+
+/// A wallet's latest policy, as it was signed and verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PolicyRecord {
+    pub(crate) wallet: WalletId,
+    pub(crate) version: u64,
+    pub(crate) hash: B256,
+    pub(crate) document: SignedDocument,
+}
+
+impl Record for PolicyRecord {
+    const TABLE: &'static str = "coordinator.policies";
+    fn key(&self) -> Vec<u8> {
+        self.wallet.as_str().as_bytes().to_vec()
+    }
+}
+
+/// The freeze order that counts for a scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FreezeRecord {
+    pub(crate) scope: Scope,
+    pub(crate) hash: B256,
+    pub(crate) document: SignedDocument,
+}
+
+impl Record for FreezeRecord {
+    const TABLE: &'static str = "coordinator.freezes";
+    fn key(&self) -> Vec<u8> {
+        self.scope.to_string().into_bytes()
+    }
+}
+
+/// A manifest that was or is pinned. The one with the highest version is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ManifestRecord {
+    pub(crate) version: u64,
+    pub(crate) hash: B256,
+    pub(crate) document: SignedDocument,
+}
+
+impl Record for ManifestRecord {
+    const TABLE: &'static str = "coordinator.manifests";
+    fn key(&self) -> Vec<u8> {
+        self.version.to_be_bytes().to_vec()
+    }
+}
+
+/// The manifests after `version`, ascending.
+pub(crate) fn manifests_after(read: &dyn Read, version: u64) -> Result<Vec<ManifestRecord>, OpError> {
+    page(read, &version.to_be_bytes(), usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_store::{MemStore, Store, update};
+
+    fn group(name: &str) -> GroupRecord {
+        GroupRecord { group: name.parse().unwrap(), nodes: vec![], aux_hash: B256::ZERO, enrolled_at: 7 }
+    }
+
+    #[test]
+    fn pages_follow_each_other_and_end() {
+        let store = MemStore::new();
+        for name in ["b", "a", "d", "c"] {
+            let _synced = update(&store, |txn| put(txn, &group(name))).unwrap();
+        }
+        let names = |after: &str, limit| -> Vec<String> {
+            let page = page::<GroupRecord>(&store, after.as_bytes(), limit).unwrap();
+            page.into_iter().map(|record| record.group.to_string()).collect()
+        };
+        assert_eq!(names("", 3), ["a", "b", "c"]);
+        assert_eq!(names("c", 3), ["d"]);
+        assert_eq!(names("bb", 1), ["c"]);
+        assert!(names("d", 3).is_empty());
+    }
+
+    #[test]
+    fn a_record_of_another_key_or_shape_is_refused() {
+        let store = MemStore::new();
+        let mut txn = store.begin().unwrap();
+        put(txn.as_mut(), &group("a")).unwrap();
+        let bytes = txn.get(GroupRecord::TABLE, b"a").unwrap().unwrap();
+        txn.put(GroupRecord::TABLE, b"b", &bytes).unwrap();
+        let newer = String::from_utf8(bytes.to_vec()).unwrap().replace("\"v\":1", "\"v\":2");
+        txn.put(GroupRecord::TABLE, b"c", newer.as_bytes()).unwrap();
+        let _synced = txn.commit().unwrap();
+        assert_eq!(get::<GroupRecord>(&store, b"a").unwrap(), Some(group("a")));
+        for key in [b"b", b"c"] {
+            assert!(get::<GroupRecord>(&store, key).is_err());
+        }
+        assert_eq!(get::<GroupRecord>(&store, b"x").unwrap(), None);
+    }
+}

@@ -1,0 +1,29 @@
+use std::sync::Arc;
+
+use quorate_proto::v1;
+use quorate_proto::v1::audit_service_server::AuditService;
+use tonic::{Request, Response, Status};
+
+use crate::coordinator::Coordinator;
+use crate::ops::read_audit::{head, page};
+use crate::status::status;
+
+pub(crate) struct Audit(pub(crate) Arc<Coordinator>);
+
+#[tonic::async_trait]
+impl AuditService for Audit {
+    async fn head(&self, _: Request<v1::HeadRequest>) -> Result<Response<v1::HeadResponse>, Status> {
+        let head = head(&self.0).await.map_err(|error| status(&error))?;
+        let head = v1::Receipt { sequence: head.sequence, hash: head.hash.to_vec() };
+        Ok(Response::new(v1::HeadResponse { head: Some(head) }))
+    }
+
+    async fn list(
+        &self,
+        request: Request<v1::ListEntriesRequest>,
+    ) -> Result<Response<v1::ListEntriesResponse>, Status> {
+        let v1::ListEntriesRequest { from, page_size } = request.into_inner();
+        let (entries, next) = page(&self.0, from, page_size).await.map_err(|error| status(&error))?;
+        Ok(Response::new(v1::ListEntriesResponse { entries, next }))
+    }
+}

@@ -1,0 +1,110 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use quorate_proto::v1::signing_service_server::SigningService;
+use quorate_proto::{payload_from_pb, required, v1};
+use tonic::{Request, Response, Status};
+
+use crate::access::Caller;
+use crate::coordinator::Coordinator;
+use crate::error::OpError;
+use crate::gate;
+use crate::ops;
+use crate::status::status;
+
+const MAX_METADATA: usize = 16;
+const MAX_METADATA_KEY: usize = 64;
+const MAX_METADATA_VALUE: usize = 256;
+
+pub(crate) struct Signing(pub(crate) Arc<Coordinator>);
+
+#[tonic::async_trait]
+impl SigningService for Signing {
+    async fn sign(&self, request: Request<v1::SignRequest>) -> Result<Response<v1::SignResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = read(request.into_inner()).map_err(|error| status(&error))?;
+        let answer = ops::sign::sign(&self.0, caller, request).await;
+        answer.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn get_signing(
+        &self,
+        request: Request<v1::GetSigningRequest>,
+    ) -> Result<Response<v1::GetSigningResponse>, Status> {
+        let v1::GetSigningRequest { wallet, idempotency_key } = request.into_inner();
+        let answer = async {
+            let wallet = required("wallet", &wallet)?;
+            let key = required("idempotency_key", &idempotency_key)?;
+            ops::get_signing::get_signing(&self.0, wallet, key).await
+        };
+        answer.await.map(Response::new).map_err(|error| status(&error))
+    }
+}
+
+fn read(request: v1::SignRequest) -> Result<gate::Request, OpError> {
+    let v1::SignRequest { wallet, payload, idempotency_key, metadata } = request;
+    let wallet = required("wallet", &wallet)?;
+    let key = required("idempotency_key", &idempotency_key)?;
+    let payload = payload_from_pb(payload)?;
+    let metadata = notes(metadata)?;
+    Ok(gate::Request { wallet, key, payload_hash: payload.hash(), payload, metadata })
+}
+
+fn notes(metadata: HashMap<String, String>) -> Result<BTreeMap<String, String>, OpError> {
+    let invalid = |reason: String| Err(OpError::invalid("metadata", reason));
+    if metadata.len() > MAX_METADATA {
+        return invalid(format!("{} entries, at most {MAX_METADATA} are kept", metadata.len()));
+    }
+    for (key, value) in &metadata {
+        if key.is_empty() || key.len() > MAX_METADATA_KEY {
+            return invalid(format!("a key must be 1 to {MAX_METADATA_KEY} bytes, got {}", key.len()));
+        }
+        if value.len() > MAX_METADATA_VALUE {
+            return invalid(format!(
+                "a value is {} bytes, at most {MAX_METADATA_VALUE} are kept",
+                value.len()
+            ));
+        }
+        if key.chars().chain(value.chars()).any(char::is_control) {
+            return invalid("control characters are not kept".to_owned());
+        }
+    }
+    Ok(metadata.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> v1::SignRequest {
+        v1::SignRequest {
+            wallet: "w".to_owned(),
+            payload: Some(v1::Payload { kind: Some(v1::payload::Kind::Message(vec![1])) }),
+            idempotency_key: "k".to_owned(),
+            metadata: HashMap::from([("order".to_owned(), "17".to_owned())]),
+        }
+    }
+
+    #[test]
+    fn each_field_is_refused_by_name() {
+        assert!(read(good()).is_ok());
+        let many = (0..17).map(|n| (n.to_string(), String::new())).collect();
+        let one = |key: String, value: String| HashMap::from([(key, value)]);
+        let bad = [
+            ("wallet", v1::SignRequest { wallet: String::new(), ..good() }),
+            ("wallet", v1::SignRequest { wallet: "../w".to_owned(), ..good() }),
+            ("payload", v1::SignRequest { payload: None, ..good() }),
+            ("idempotency_key", v1::SignRequest { idempotency_key: String::new(), ..good() }),
+            ("idempotency_key", v1::SignRequest { idempotency_key: "k".repeat(129), ..good() }),
+            ("metadata", v1::SignRequest { metadata: many, ..good() }),
+            ("metadata", v1::SignRequest { metadata: one("k".repeat(65), String::new()), ..good() }),
+            ("metadata", v1::SignRequest { metadata: one("k".to_owned(), "v".repeat(257)), ..good() }),
+            ("metadata", v1::SignRequest { metadata: one("k".to_owned(), "\n".to_owned()), ..good() }),
+            ("metadata", v1::SignRequest { metadata: one(String::new(), String::new()), ..good() }),
+        ];
+        for (name, request) in bad {
+            let error = read(request).unwrap_err();
+            assert!(matches!(&error, OpError::Invalid { field, .. } if field == name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! An admitted signing's budget: marked as spent before the first message leaves, and given back only where every node
+//! says that nothing left it.
+
+use quorate_audit::Event;
+use quorate_ledger::{NothingReleased, Releasing};
+use quorate_proto::v1;
+use quorate_types::NodeId;
+use serde_json::json;
+
+use crate::coordinator::Coordinator;
+use crate::error::OpError;
+use crate::gate::{Admitted, Budget, Case};
+use crate::wire;
+
+/// An admitted signing whose spend is durably on record: only now may nodes hear of it. A crash from here on leaves the
+/// spend standing.
+pub(crate) struct Released {
+    case: Case,
+    spend: Spend,
+}
+
+enum Spend {
+    /// Nodes are asked for the first time.
+    Now(Releasing),
+    /// They may have been asked before, in a session whose end nobody knows: nothing can prove that nothing left.
+    Before,
+}
+
+/// Marks the spend, synced.
+pub(crate) async fn release(core: &Coordinator, admitted: Admitted) -> Result<Released, OpError> {
+    let (case, budget) = admitted.into_parts();
+    let reservation = match budget {
+        Budget::Reserved(reservation) => reservation,
+        Budget::Held => return Ok(Released { case, spend: Spend::Before }),
+    };
+    let write = core.db.update(move |txn| Ok(quorate_ledger::releasing(txn, &reservation)?));
+    let (releasing, synced) = write.await?;
+    Ok(Released { case, spend: Spend::Now(releasing.confirm(&synced)) })
+}
+
+/// Gives the budget back before any node was asked. What an earlier try holds stays held.
+pub(crate) async fn give_up(core: &Coordinator, admitted: Admitted, error: &OpError) -> Result<(), OpError> {
+    let (case, budget) = admitted.into_parts();
+    let event = event("sign.not_started", &case).field("error", json!(error.to_string()));
+    let now = core.clock.now();
+    let write = core.db.update(move |txn| {
+        if let Budget::Reserved(reservation) = budget {
+            quorate_ledger::void(txn, reservation.wallet(), reservation.key())?;
+        }
+        Ok(quorate_audit::append(txn, now, &event)?)
+    });
+    let (receipt, synced) = write.await?;
+    receipt.confirm(&synced);
+    Ok(())
+}
+
+impl Released {
+    pub(crate) fn case(&self) -> &Case {
+        &self.case
+    }
+
+    /// Records the answer for ever, and gives it.
+    pub(crate) async fn finish(
+        &self,
+        core: &Coordinator,
+        signed: v1::Signed,
+    ) -> Result<v1::SignResponse, OpError> {
+        let event = event("sign.signed", &self.case)
+            .field("signature", json!(hex::encode(&signed.signature)))
+            .field("session_eid", json!(hex::encode(&signed.session_eid)))
+            .field("intent", wire::attestation_json(signed.intent.as_ref()));
+        let (wallet, key) = (self.case.request().wallet.clone(), self.case.request().key.clone());
+        let now = core.clock.now();
+        let write = core.db.update(move |txn| {
+            let receipt = quorate_audit::append(txn, now, &event)?;
+            // The entry just appended: the recorded answer names it, so that it is the same whenever it is given.
+            let head = quorate_audit::head(txn)?;
+            let answer =
+                wire::signed(signed, v1::Receipt { sequence: head.sequence, hash: head.hash.to_vec() });
+            let bytes = prost::Message::encode_to_vec(&answer);
+            Ok((quorate_ledger::finish(txn, &wallet, &key, &bytes, now)?, receipt, answer))
+        });
+        let ((recorded, receipt, answer), synced) = write.await?;
+        recorded.confirm(&synced);
+        receipt.confirm(&synced);
+        Ok(answer)
+    }
+
+    /// Records that a node's own policy said no, and answers so.
+    pub(crate) async fn denied(
+        self,
+        core: &Coordinator,
+        denial: v1::Denial,
+        nothing_released: Option<Vec<NodeId>>,
+    ) -> Result<v1::SignResponse, OpError> {
+        let event = event("sign.denied", &self.case).field("denial", wire::denial_json(&denial));
+        let receipt = self.end(core, event, nothing_released).await?;
+        Ok(wire::denied(denial, &receipt))
+    }
+
+    /// Records that it failed.
+    pub(crate) async fn failed(
+        self,
+        core: &Coordinator,
+        error: &OpError,
+        nothing_released: Option<Vec<NodeId>>,
+    ) -> Result<(), OpError> {
+        let event = event("sign.failed", &self.case).field("error", json!(error.to_string()));
+        self.end(core, event, nothing_released).await.map(drop)
+    }
+
+    async fn end(
+        self,
+        core: &Coordinator,
+        event: Event,
+        nothing_released: Option<Vec<NodeId>>,
+    ) -> Result<quorate_audit::Receipt, OpError> {
+        let proof = self.proof(nothing_released);
+        let event = event.field("spend", json!(if proof.is_some() { "given back" } else { "stands" }));
+        let now = core.clock.now();
+        let write = core.db.update(move |txn| {
+            if let Some(proof) = proof {
+                quorate_ledger::void_releasing(txn, proof)?;
+            }
+            Ok(quorate_audit::append(txn, now, &event)?)
+        });
+        let (receipt, synced) = write.await?;
+        Ok(receipt.confirm(&synced))
+    }
+
+    fn proof(&self, nothing_released: Option<Vec<NodeId>>) -> Option<NothingReleased> {
+        let Spend::Now(releasing) = &self.spend else { return None };
+        let (wallet, key) = (releasing.wallet().clone(), releasing.key().clone());
+        NothingReleased::said_by(nothing_released?, wallet, key, releasing.attempt()).ok()
+    }
+}
+
+fn event(kind: &'static str, case: &Case) -> Event {
+    Event::new(kind)
+        .wallet(&case.request().wallet)
+        .field("idempotency_key", json!(case.request().key.as_str()))
+        .field("payload_hash", json!(case.request().payload_hash))
+        .field("admitted_by", json!(case.receipt().sequence))
+}

@@ -1,0 +1,146 @@
+use quorate_ledger::{State, spent};
+use quorate_store::Aftermath;
+use quorate_transport::PeerRole;
+use quorate_types::{Bytes, Payload, U256};
+
+use super::rig::{LARGE, PAYEE, Rig, SMALL, STRANGER, caller, denial_of, payment, request, wallet};
+use crate::error::OpError;
+use crate::gate::Verdict;
+
+fn native_spent(rig: &Rig) -> U256 {
+    let asset = quorate_intent::AssetId::native(84532);
+    spent(rig.store.as_ref(), &wallet(), &asset, 0).unwrap()
+}
+
+#[tokio::test]
+async fn what_policy_allows_is_reserved_and_written_down() {
+    let rig = Rig::new();
+    let request = request("k", payment(SMALL, PAYEE));
+    let Ok(Verdict::Admitted(admitted)) = rig.core.gate.admit(&caller(PeerRole::Gateway), request).await
+    else {
+        panic!("not admitted")
+    };
+    assert_eq!(admitted.case().receipt().sequence, 2, "after the manifest");
+    assert_eq!(rig.entry("k").unwrap().state, State::Reserved);
+    assert_eq!(native_spent(&rig), U256::from(SMALL));
+    assert_eq!(rig.audit(), ["manifest.pinned", "sign.allowed"]);
+}
+
+#[tokio::test]
+async fn what_policy_denies_leaves_only_an_audit_entry_and_a_usable_key() {
+    let rig = Rig::new();
+    for payload in
+        [payment(LARGE, PAYEE), payment(SMALL, STRANGER), Payload::Message(Bytes::from_static(b"x"))]
+    {
+        let verdict = rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payload)).await;
+        let Ok(Verdict::Denied(denied)) = verdict else { panic!("not denied") };
+        let denial = denial_of(&denied);
+        assert_eq!(denial.decided_by, "coordinator");
+        assert!(!denial.failures.is_empty() && denial.policy_hash.len() == 32);
+        assert!(denied.receipt.is_some());
+    }
+    assert_eq!((rig.entry("k"), native_spent(&rig)), (None, U256::ZERO));
+    assert_eq!(rig.audit()[1..], ["sign.denied"; 3]);
+    let admitted = rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE))).await;
+    assert!(matches!(admitted, Ok(Verdict::Admitted(_))));
+}
+
+#[tokio::test]
+async fn a_wallet_without_a_policy_may_sign_nothing() {
+    let rig = Rig::new();
+    let _synced =
+        quorate_store::update(rig.store.as_ref(), |txn| txn.delete("coordinator.policies", b"w")).unwrap();
+    let verdict = rig.core.gate.admit(&caller(PeerRole::Operator), request("k", payment(SMALL, PAYEE))).await;
+    let Ok(Verdict::Denied(denied)) = verdict else { panic!("not denied") };
+    assert!(denial_of(&denied).policy_hash.is_empty());
+}
+
+#[tokio::test]
+async fn a_policy_that_was_altered_in_the_store_stops_everything() {
+    let rig = Rig::new();
+    let _synced = quorate_store::update(rig.store.as_ref(), |txn| {
+        let bytes = txn.get("coordinator.policies", b"w")?.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let digit = text.find("\"body\":[1").unwrap() + "\"body\":[1".len();
+        let mut altered = text.into_bytes();
+        altered[digit] ^= 1;
+        txn.put("coordinator.policies", b"w", &altered)
+    })
+    .unwrap();
+    let verdict = rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE))).await;
+    assert!(matches!(verdict, Err(OpError::Internal(_))));
+}
+
+#[tokio::test]
+async fn refusals_come_before_anything_is_written() {
+    let rig = Rig::new();
+    let gate = &rig.core.gate;
+    for role in [PeerRole::Approver, PeerRole::Auditor, PeerRole::Node, PeerRole::Coordinator] {
+        let refused = gate.admit(&caller(role), request("k", payment(SMALL, PAYEE))).await;
+        assert!(matches!(refused, Err(OpError::Forbidden(_))), "{role}");
+    }
+    let mut unknown = request("k", payment(SMALL, PAYEE));
+    unknown.wallet = "nobody".parse().unwrap();
+    let refused = gate.admit(&caller(PeerRole::Gateway), unknown).await;
+    assert!(matches!(refused, Err(OpError::NotFound { what: "wallet", .. })));
+    let nonsense = request("k", Payload::Transaction(Bytes::from_static(&[2, 0xc0])));
+    let refused = gate.admit(&caller(PeerRole::Gateway), nonsense).await;
+    assert!(matches!(refused, Err(OpError::Invalid { field, .. }) if field == "payload"));
+    assert_eq!(rig.audit(), ["manifest.pinned"]);
+}
+
+#[tokio::test]
+async fn one_key_names_one_payload() {
+    let rig = Rig::new();
+    let gateway = caller(PeerRole::Gateway);
+    let first = rig.core.gate.admit(&gateway, request("k", payment(SMALL, PAYEE))).await;
+    assert!(matches!(first, Ok(Verdict::Admitted(_))));
+    let other = rig.core.gate.admit(&gateway, request("k", payment(SMALL + 1, PAYEE))).await;
+    assert!(matches!(other, Err(OpError::Conflict { field: "idempotency_key", .. })));
+    // Nobody was asked for the first one: its reservation is taken over, not added to.
+    let again = rig.core.gate.admit(&gateway, request("k", payment(SMALL, PAYEE))).await;
+    assert!(matches!(again, Ok(Verdict::Admitted(_))));
+    assert_eq!(rig.entry("k").unwrap().attempt, 2);
+    assert_eq!(native_spent(&rig), U256::from(SMALL));
+}
+
+#[tokio::test]
+async fn nothing_is_admitted_on_a_sync_that_failed() {
+    for aftermath in [Aftermath::Kept, Aftermath::Lost] {
+        let rig = Rig::new();
+        rig.store.fail_commit_after(0, aftermath);
+        let verdict =
+            rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE))).await;
+        assert!(matches!(&verdict, Err(error) if error.is_fatal()), "{aftermath:?}");
+        assert!(rig.core.db.broken().is_cancelled());
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_wallet_is_denied_by_the_order_also_after_a_crash() {
+    use crate::ops::apply_freeze::apply_freeze;
+    let rig = Rig::new();
+    let order = |sequence: u64, action: &str| {
+        let body = format!(
+            "freeze: quorate/v1\ncluster: demo\nsequence: {sequence}\nscope: wallet\ntarget: w\naction: {action}\n\
+             reason: a test\n"
+        );
+        super::rig::signed(body, quorate_manifest::Namespace::Freeze)
+    };
+    let approver = || caller(PeerRole::Approver);
+    apply_freeze(&rig.core, approver(), order(1, "freeze")).await.unwrap();
+    for rig in [&rig, &rig.restarted()] {
+        let verdict =
+            rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE))).await;
+        let Ok(Verdict::Denied(denied)) = verdict else { panic!("not denied") };
+        assert_eq!(denial_of(&denied).failures[0].rule, "frozen");
+        assert_eq!(native_spent(rig), U256::ZERO);
+    }
+    apply_freeze(&rig.core, approver(), order(2, "unfreeze")).await.unwrap();
+    let stale = apply_freeze(&rig.core, approver(), order(1, "freeze")).await;
+    assert!(matches!(stale, Err(OpError::Conflict { field: "order", .. })));
+    let admitted = rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE))).await;
+    assert!(matches!(admitted, Ok(Verdict::Admitted(_))));
+    let kinds = rig.audit();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "freeze.applied").count(), 2, "{kinds:?}");
+}

@@ -1,0 +1,11 @@
+//! The coordinator with scripted nodes: what it does when they sign, refuse, fail, lie and vanish.
+
+mod fake;
+mod gate;
+mod lifecycle;
+mod nodes;
+mod pinning;
+mod relay;
+mod rig;
+mod sign;
+mod tls;
