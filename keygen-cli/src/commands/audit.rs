@@ -1,0 +1,222 @@
+//! `quorate audit`: the coordinator's log, read from it, and checked without it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Subcommand;
+use quorate_audit::{Checkpoint, Exported, Proof};
+use quorate_proto::v1;
+use serde_json::{Value, json};
+
+use crate::cli::Globals;
+use crate::client::{Client, ORDINARY, refused, within};
+use crate::files::{self, Mode};
+use crate::output::{Answer, Output};
+use crate::profile::{Caller, Profile};
+use crate::refusal::{OrRefuse, Refusal};
+use crate::views::hex;
+
+/// Entries asked for at once.
+const PAGE: u32 = 1000;
+/// Between two looks for new entries.
+const FOLLOW: Duration = Duration::from_secs(1);
+
+/// The audit log.
+#[derive(Subcommand)]
+pub(crate) enum Audit {
+    /// Show the last entries
+    Tail {
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: u64,
+        /// Go on showing entries as they come
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Write the whole log to a new file, one entry a line; prints its size and root to keep
+    Export {
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Check an exported log without the cluster: edits, deletions and reorders show by themselves, a cut end or a
+    /// rewritten log against receipts and earlier roots
+    Verify {
+        /// The exported log
+        file: PathBuf,
+        /// A receipt the log must hold, SEQUENCE:HASH; repeat for more
+        #[arg(long, value_name = "RECEIPT")]
+        receipt: Vec<Checkpoint>,
+        /// What an earlier export or verify printed, SIZE:ROOT; repeat for more
+        #[arg(long, value_name = "CHECKPOINT")]
+        checkpoint: Vec<Checkpoint>,
+    },
+    /// Prove that a receipt's entry is in an exported log, to someone who has only its size and root
+    Prove {
+        /// The receipt, SEQUENCE:HASH
+        receipt: Checkpoint,
+        /// The exported log
+        #[arg(long, value_name = "FILE")]
+        log: PathBuf,
+        /// Where the proof goes
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Check such a proof without the log
+    Check {
+        /// The proof
+        proof: PathBuf,
+        /// The size and root the log is known by, SIZE:ROOT
+        #[arg(long, value_name = "CHECKPOINT")]
+        checkpoint: Checkpoint,
+    },
+}
+
+pub(crate) async fn run(command: Audit, globals: &Globals, output: Output) -> Result<Answer, Refusal> {
+    match command {
+        Audit::Tail { lines, follow } => tail(globals, output, (lines, follow)).await,
+        Audit::Export { out } => export(globals, &out).await,
+        Audit::Verify { file, receipt, checkpoint } => verify(&file, &receipt, &checkpoint),
+        Audit::Prove { receipt, log, out } => prove(&receipt, &log, &out),
+        Audit::Check { proof, checkpoint } => check(&proof, &checkpoint),
+    }
+}
+
+async fn connect(globals: &Globals) -> Result<Client, Refusal> {
+    Client::connect(&Profile::find(globals, Caller::Operator)?).await
+}
+
+async fn head(client: &Client) -> Result<v1::Receipt, Refusal> {
+    let answer = client.audit().head(within(v1::HeadRequest {}, ORDINARY)).await.map_err(refused)?;
+    answer.into_inner().head.ok_or_else(|| Refusal::internal("the coordinator answered without a head"))
+}
+
+async fn page(client: &Client, from: u64) -> Result<v1::ListEntriesResponse, Refusal> {
+    let request = v1::ListEntriesRequest { from, page_size: PAGE };
+    Ok(client.audit().list(within(request, ORDINARY)).await.map_err(refused)?.into_inner())
+}
+
+async fn tail(globals: &Globals, output: Output, (lines, follow): (u64, bool)) -> Result<Answer, Refusal> {
+    let client = connect(globals).await?;
+    let mut next = head(&client).await?.sequence.saturating_sub(lines).saturating_add(1);
+    let mut shown = Vec::new();
+    loop {
+        let page = page(&client, next).await?;
+        next = next.saturating_add(u64::try_from(page.entries.len()).unwrap_or(u64::MAX));
+        for entry in page.entries {
+            let entry: Value = serde_json::from_str(&entry).or_internal("an entry of the log")?;
+            if follow { output.say(&words(&entry)) } else { shown.push(entry) }
+        }
+        match (page.next, follow) {
+            (0, true) => tokio::time::sleep(FOLLOW).await,
+            (0, false) => break,
+            _ => {}
+        }
+    }
+    let text = shown.iter().map(words).collect::<Vec<_>>().join("\n");
+    Answer::new(&json!({ "entries": shown }), text)
+}
+
+/// One line for a person.
+fn words(entry: &Value) -> String {
+    let text = |name: &str| entry.get(name).map(Value::to_string).unwrap_or_default().replace('"', "");
+    let wallet = entry.get("wallet").and_then(Value::as_str).unwrap_or("-");
+    let fields = entry.get("fields").map(Value::to_string).unwrap_or_default();
+    format!("{} {} {} {wallet} {fields}", text("seq"), text("at_ms"), text("kind"))
+}
+
+async fn export(globals: &Globals, out: &Path) -> Result<Answer, Refusal> {
+    let client = connect(globals).await?;
+    let promised = head(&client).await?;
+    let (mut log, mut text, mut from) = (Exported::default(), String::new(), 1);
+    while from > 0 {
+        let page = page(&client, from).await?;
+        for entry in page.entries {
+            log.push(&entry).map_err(|error| broken(&error))?;
+            text.push_str(&entry);
+            text.push('\n');
+        }
+        from = page.next;
+    }
+    if promised.sequence > 0 {
+        let hash: [u8; 32] = promised.hash.as_slice().try_into().or_internal("the head's hash")?;
+        log.holds(&Checkpoint { sequence: promised.sequence, hash: hash.into() })
+            .map_err(|error| broken(&error))?;
+    }
+    files::create(out, text.as_bytes(), Mode::Secret)?;
+    summary(out, &log)
+}
+
+fn broken(error: &quorate_audit::ExportError) -> Refusal {
+    Refusal::invalid(format!("the log is not what was written: {error}"))
+        .next("keep the file and the receipts; compare with the nodes' own logs")
+}
+
+fn summary(file: &Path, log: &Exported) -> Result<Answer, Refusal> {
+    let (head, checkpoint) = (log.head(), log.checkpoint());
+    let text = format!(
+        "{}: {} entries, each in its place and following from the one before.\nlast       {}:{}\ncheckpoint {checkpoint}\n\
+         Keep the checkpoint elsewhere: `quorate audit verify --checkpoint` then finds a log that was cut or rewritten.",
+        file.display(),
+        head.sequence,
+        head.sequence,
+        head.hash,
+    );
+    let object = json!({
+        "file": file,
+        "entries": head.sequence,
+        "head": hex(head.hash.as_slice()),
+        "root": hex(checkpoint.hash.as_slice()),
+        "checkpoint": checkpoint.to_string(),
+    });
+    Answer::new(&object, text)
+}
+
+fn read_log(file: &Path) -> Result<Exported, Refusal> {
+    Exported::read(&files::read_text(file)?).map_err(|error| broken(&error))
+}
+
+fn verify(file: &Path, receipts: &[Checkpoint], checkpoints: &[Checkpoint]) -> Result<Answer, Refusal> {
+    let log = read_log(file)?;
+    for receipt in receipts {
+        log.holds(receipt).map_err(|error| broken(&error))?;
+    }
+    for checkpoint in checkpoints {
+        log.extends(checkpoint).map_err(|error| broken(&error))?;
+    }
+    summary(file, &log)
+}
+
+fn prove(receipt: &Checkpoint, file: &Path, out: &Path) -> Result<Answer, Refusal> {
+    let log = read_log(file)?;
+    log.holds(receipt).map_err(|error| broken(&error))?;
+    let proof = log.prove(receipt.sequence);
+    let proof =
+        proof.ok_or_else(|| Refusal::not_found(format!("entry {} is not there", receipt.sequence)))?;
+    let text = serde_json::to_string_pretty(&proof).or_internal("writing the proof")?;
+    files::create(out, format!("{text}\n").as_bytes(), Mode::Public)?;
+    let words = format!(
+        "{}: entry {} is in the log of {}, by {} hashes.\nNext: quorate audit check {} --checkpoint {}",
+        out.display(),
+        receipt.sequence,
+        proof.checkpoint,
+        proof.path.len(),
+        out.display(),
+        proof.checkpoint,
+    );
+    Answer::new(&json!({ "file": out, "proof": proof }), words)
+}
+
+fn check(file: &Path, checkpoint: &Checkpoint) -> Result<Answer, Refusal> {
+    let proof: Proof = serde_json::from_slice(&files::read(file)?).or_invalid(file.display())?;
+    if proof.checkpoint != *checkpoint {
+        let reason = format!("the proof is for the log of {}, not of {checkpoint}", proof.checkpoint);
+        return Err(Refusal::invalid(reason).field("--checkpoint"));
+    }
+    let entry = proof.check();
+    let entry = entry.ok_or_else(|| Refusal::invalid(format!("{}: it proves nothing", file.display())))?;
+    let words = format!("Entry {}:{} is in that log:\n{}", entry.sequence, entry.hash, entry.json);
+    let object =
+        json!({ "sequence": entry.sequence, "hash": hex(entry.hash.as_slice()), "entry": entry.json });
+    Answer::new(&object, words)
+}

@@ -1,0 +1,172 @@
+//! `quorate policy`: written by people, linted and signed here, in force once the nodes have it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use quorate_manifest::Namespace;
+use quorate_policy::{Finding, Severity, lint};
+use quorate_proto::v1;
+use quorate_types::WalletId;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::Globals;
+use crate::client::{Client, ORDINARY, refused, within};
+use crate::files;
+use crate::output::Answer;
+use crate::profile::{Caller, Profile};
+use crate::refusal::{Kind, Refusal};
+use crate::ssh;
+use crate::views::hex;
+
+/// Policies.
+#[derive(Subcommand)]
+pub(crate) enum Policy {
+    /// Tell what is wrong with a policy, before anyone signs it
+    Lint {
+        /// The policy
+        file: PathBuf,
+    },
+    /// Sign a policy with an operator's ssh key: writes FILE.sig beside it
+    Sign {
+        /// The policy
+        file: PathBuf,
+        /// An operator's ssh private key [default: the dev cluster's]
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+    /// Put a signed policy in force
+    Apply {
+        /// The policy
+        file: PathBuf,
+        /// Its signatures; repeat for more files [default: FILE.sig]
+        #[arg(long, value_name = "FILE")]
+        sig: Vec<PathBuf>,
+    },
+    /// Show the policy in force for a wallet
+    Show {
+        /// The wallet
+        wallet: WalletId,
+    },
+}
+
+pub(crate) async fn run(command: Policy, globals: &Globals) -> Result<Answer, Refusal> {
+    match command {
+        Policy::Lint { file } => lint_file(&file),
+        Policy::Sign { file, key } => sign(globals, &file, key.as_deref()),
+        Policy::Apply { file, sig } => apply(globals, &file, &sig).await,
+        Policy::Show { wallet } => show(globals, wallet.as_str()).await,
+    }
+}
+
+fn findings(file: &Path) -> Result<Vec<Finding>, Refusal> {
+    Ok(lint(&files::read(file)?))
+}
+
+fn is_error(finding: &Finding) -> bool {
+    finding.severity == Severity::Error
+}
+
+fn words(findings: &[Finding]) -> String {
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn lint_file(file: &Path) -> Result<Answer, Refusal> {
+    let found = findings(file)?;
+    let bad = found.iter().any(is_error);
+    let text = match (found.is_empty(), bad) {
+        (true, _) => format!("{}: nothing to complain about.", file.display()),
+        (false, true) => words(&found),
+        (false, false) => format!("{}\n{}: can be signed.", words(&found), file.display()),
+    };
+    let code = if bad { Kind::Invalid.exit_code() } else { 0 };
+    Ok(Answer::new(&json!({ "file": file, "ok": !bad, "findings": found }), text)?.code(code))
+}
+
+/// Refuses a policy that the nodes would refuse; answers its warnings.
+fn check(file: &Path) -> Result<Vec<Finding>, Refusal> {
+    let found = findings(file)?;
+    if found.iter().any(is_error) {
+        let refusal = Refusal::invalid(format!("{} has errors\n{}", file.display(), words(&found)));
+        return Err(refusal.next("correct it; `quorate policy lint FILE` checks it again"));
+    }
+    Ok(found)
+}
+
+fn sign(globals: &Globals, file: &Path, key: Option<&Path>) -> Result<Answer, Refusal> {
+    let warnings = check(file)?;
+    let key = ssh::signing_key(globals, key)?;
+    let signed = ssh::sign_file(file, Namespace::Policy, &key)?;
+    let mut text = words(&warnings);
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&format!("Signed with {}. Next: quorate policy apply {}", signed.signer, file.display()));
+    let object = json!({
+        "file": file,
+        "signer": signed.signer,
+        "signatures": signed.count,
+        "stale_signatures_dropped": signed.stale,
+        "warnings": warnings,
+    });
+    Answer::new(&object, text)
+}
+
+async fn apply(globals: &Globals, file: &Path, sig: &[PathBuf]) -> Result<Answer, Refusal> {
+    check(file)?;
+    let client = Client::connect(&Profile::find(globals, Caller::Operator)?).await?;
+    let view = put_in_force(&client, file, sig).await?;
+    let text = format!("{}Next: quorate sign transfer --wallet {} ...", view.words(), view.wallet);
+    Answer::new(&view, text)
+}
+
+/// A policy in force.
+#[derive(Debug, Serialize)]
+pub(crate) struct InForce {
+    pub(crate) wallet: String,
+    pub(crate) version: u64,
+    pub(crate) hash: String,
+    pub(crate) nodes: Vec<String>,
+    pub(crate) body: String,
+}
+
+impl From<v1::PolicyInForce> for InForce {
+    fn from(policy: v1::PolicyInForce) -> Self {
+        let body = policy.document.map(|document| document.body).unwrap_or_default();
+        Self {
+            wallet: policy.wallet,
+            version: policy.version,
+            hash: hex(&policy.hash),
+            nodes: policy.nodes,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+}
+
+impl InForce {
+    fn words(&self) -> String {
+        format!(
+            "Policy version {} of {} is in force, {}\non: {}\n",
+            self.version,
+            self.wallet,
+            self.hash,
+            self.nodes.join(", ")
+        )
+    }
+}
+
+/// Sends a signed policy to the coordinator.
+pub(crate) async fn put_in_force(client: &Client, file: &Path, sig: &[PathBuf]) -> Result<InForce, Refusal> {
+    let request = v1::ApplyPolicyRequest { policy: Some(ssh::to_pb(ssh::document(file, sig)?)) };
+    let answer = client.policies().apply_policy(within(request, ORDINARY)).await;
+    Ok(answer.map_err(refused)?.into_inner().into())
+}
+
+async fn show(globals: &Globals, wallet: &str) -> Result<Answer, Refusal> {
+    let client = Client::connect(&Profile::find(globals, Caller::Operator)?).await?;
+    let request = v1::GetPolicyRequest { wallet: wallet.to_owned() };
+    let answer = client.policies().get_policy(within(request, ORDINARY)).await.map_err(refused)?;
+    let view = InForce::from(answer.into_inner());
+    let text = format!("{}\n{}", view.words(), view.body.trim_end());
+    Answer::new(&view, text)
+}

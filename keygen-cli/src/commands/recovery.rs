@@ -1,0 +1,91 @@
+//! `quorate recovery`: the identity that opens sealed shares, in custodians' pieces.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use quorate_recovery::{PieceError, combine_pieces, split_identity};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::files::{self, Mode};
+use crate::output::Answer;
+use crate::refusal::{Kind, Refusal};
+
+/// The identity that opens sealed shares, in custodians' pieces. On a machine without a network.
+#[derive(Subcommand)]
+pub(crate) enum Recovery {
+    /// Make an identity that exists in pieces only
+    Init {
+        /// How many pieces
+        #[arg(long, value_name = "N")]
+        custodians: u8,
+        /// How many of them make the identity again
+        #[arg(long, value_name = "K")]
+        threshold: u8,
+        /// A new directory for the pieces and the recipient
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Make the identity again from enough pieces
+    Combine {
+        /// A custodian's piece; repeat for more
+        #[arg(long, value_name = "FILE", required = true)]
+        piece: Vec<PathBuf>,
+        /// A file with the recipient it must be, as in the manifest's `recovery` list
+        #[arg(long, value_name = "FILE")]
+        recipient_file: PathBuf,
+        /// The identity file to write
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+pub(crate) fn run(command: Recovery) -> Result<Answer, Refusal> {
+    match command {
+        Recovery::Init { custodians, threshold, out } => init(custodians, threshold, &out),
+        Recovery::Combine { piece, recipient_file, out } => {
+            let recipient = files::read_text(&recipient_file)?;
+            combine(&piece, recipient.trim(), &out)
+        }
+    }
+}
+
+fn init(custodians: u8, threshold: u8, out: &std::path::Path) -> Result<Answer, Refusal> {
+    let (recipient, pieces) = split_identity(custodians, threshold).map_err(|error| refused(&error, &[]))?;
+    files::private_dir(out)?;
+    // First: a directory that was used before is refused before any piece is written.
+    files::create(&out.join("recipient.txt"), format!("{recipient}\n").as_bytes(), Mode::Public)?;
+    for (index, piece) in (1..).zip(&pieces) {
+        files::create(&out.join(format!("piece-{index}.txt")), piece.as_bytes(), Mode::Secret)?;
+    }
+    let words = format!(
+        "{custodians} pieces in {}, any {threshold} of them make the identity\n  recipient  {recipient}\n  next  print \
+         each piece for its custodian, combine {threshold} of them once, then wipe the directory",
+        out.display()
+    );
+    Answer::new(&json!({ "recipient": recipient, "custodians": custodians, "threshold": threshold }), words)
+}
+
+fn combine(paths: &[PathBuf], recipient: &str, out: &std::path::Path) -> Result<Answer, Refusal> {
+    let texts = paths.iter().map(|path| files::read_text(path).map(Zeroizing::new));
+    let texts = texts.collect::<Result<Vec<_>, _>>()?;
+    let identity = combine_pieces(&texts, recipient).map_err(|error| refused(&error, paths))?;
+    let mut file = Zeroizing::new(String::with_capacity(256));
+    file.push_str(&identity);
+    file.push('\n');
+    files::create(out, file.as_bytes(), Mode::Secret)?;
+    let words = format!(
+        "the identity of {recipient} is in {}\n  next  wipe it when the ceremony is over",
+        out.display()
+    );
+    Answer::new(&json!({ "recipient": recipient, "file": out.display().to_string() }), words)
+}
+
+fn refused(error: &PieceError, paths: &[PathBuf]) -> Refusal {
+    if *error == PieceError::Numbers {
+        return Refusal::usage("must be 2 to --custodians, and --custodians at most 16").field("--threshold");
+    }
+    let file = error.piece().and_then(|at| paths.get(at));
+    let reason = file.map_or_else(|| error.to_string(), |file| format!("{}: {error}", file.display()));
+    Refusal::new(Kind::Invalid, reason).field("--piece")
+}

@@ -1,0 +1,153 @@
+//! The two processes: each opens one share and no more; this one only passes their messages on.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use clap::Args;
+use quorate_manifest::Manifest;
+use quorate_recovery::{AuxPackage, Ceremony, CeremonyError, Frame, Hello, Pipe, SharePackage, write_frame};
+use quorate_types::{Payload, Signature};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use zeroize::Zeroizing;
+
+use super::Source;
+use super::source::Chosen;
+use crate::check;
+use crate::files;
+use crate::refusal::{OrRefuse, Refusal};
+
+/// One party's process. `quorate recover` starts two of them itself.
+#[derive(Args)]
+pub(crate) struct Party {
+    #[arg(long)]
+    manifest: PathBuf,
+    #[arg(long)]
+    share: PathBuf,
+    #[arg(long)]
+    aux: PathBuf,
+    #[arg(long)]
+    identity: PathBuf,
+}
+
+/// Opens one share and serves one ceremony on the standard streams.
+pub(crate) fn serve(party: &Party) -> Result<(), Refusal> {
+    // Before any secret is read: no core dump, and no other process of this user reads its memory.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).or_internal("hardening")?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).or_internal("hardening")?;
+    let (package, aux) = match open(party) {
+        Ok(opened) => opened,
+        Err(refusal) => {
+            let mut words = refusal.reason.clone();
+            if let Some(next) = &refusal.next {
+                words.push_str(&format!("; next: {next}"));
+            }
+            let _gone = write_frame(&mut io::stdout().lock(), &Frame::Failed(words));
+            return Err(refusal);
+        }
+    };
+    quorate_recovery::serve(package, aux, io::stdin(), io::stdout().lock()).or_invalid("ceremony")
+}
+
+fn open(party: &Party) -> Result<(SharePackage, AuxPackage), Refusal> {
+    let manifest = Manifest::parse(&files::read(&party.manifest)?).or_invalid(party.manifest.display())?;
+    let identities = identities(&party.identity)?;
+    let share = SharePackage::open(&files::read(&party.share)?, &identities, &manifest)
+        .or_invalid(party.share.display())?;
+    let aux = AuxPackage::open(&files::read(&party.aux)?, &identities, &manifest)
+        .or_invalid(party.aux.display())?;
+    Ok((share, aux))
+}
+
+/// The identities in a file as `age-keygen` writes it.
+fn identities(path: &Path) -> Result<Vec<age::x25519::Identity>, Refusal> {
+    // Never grows, so that no copy of the secret is left behind.
+    let mut text = Zeroizing::new(String::with_capacity(64 * 1024));
+    let file = std::fs::File::open(path).or_invalid(path.display())?;
+    file.take(64 * 1024).read_to_string(&mut text).or_invalid(path.display())?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let parsed: Result<Vec<age::x25519::Identity>, _> = lines.map(str::parse).collect();
+    let refuse = || {
+        Refusal::invalid(format!("{}: holds no age identity", path.display()))
+            .field("--identity")
+            .next("one line as age-keygen or `recovery combine` writes it")
+    };
+    let parsed = parsed.map_err(|_| refuse())?;
+    if parsed.is_empty() { Err(refuse()) } else { Ok(parsed) }
+}
+
+/// Two running parties whose packages belong together.
+pub(crate) struct Parties {
+    // Fields drop in order: the pipes close first, which ends the processes.
+    ceremony: Ceremony<ChildStdout, ChildStdin>,
+    _children: [Waited; 2],
+}
+
+/// Waited for when dropped, so that no process is left behind.
+struct Waited(Child);
+
+impl Drop for Waited {
+    fn drop(&mut self) {
+        // It ends with its input; one that does not is of no more use.
+        let _gone = self.0.kill();
+        let _gone = self.0.wait();
+    }
+}
+
+impl Parties {
+    /// Starts both processes and has them open their packages.
+    pub(crate) fn start(source: &Source, chosen: &[Chosen; 2]) -> Result<Self, Refusal> {
+        let [one, two] = chosen;
+        let ((first, one), (second, two)) = (spawn(source, one)?, spawn(source, two)?);
+        let ceremony = Ceremony::start([one, two], &source.wallet).map_err(refused)?;
+        Ok(Self { ceremony, _children: [first, second] })
+    }
+
+    /// What they opened.
+    pub(crate) const fn hellos(&self) -> &[Hello; 2] {
+        self.ceremony.hellos()
+    }
+
+    /// Has them sign, and has a second library say who signed.
+    pub(crate) fn sign(&mut self, payload: &Payload) -> Result<Signature, Refusal> {
+        let signature = self.ceremony.sign(payload).map_err(refused)?;
+        let decoded = quorate_intent::decode(payload).or_invalid("payload")?;
+        let signer = check::recover(decoded.digest.digest(), &signature.to_bytes())?;
+        let [hello, _] = self.hellos();
+        if signer == hello.wallet.address {
+            return Ok(signature);
+        }
+        Err(Refusal::internal(format!(
+            "libsecp256k1 recovers {signer}, the wallet is {}: this signature is not to be used",
+            hello.wallet.address
+        )))
+    }
+}
+
+fn spawn(source: &Source, chosen: &Chosen) -> Result<(Waited, Pipe<ChildStdout, ChildStdin>), Refusal> {
+    let program = std::env::current_exe().or_internal("finding this program")?;
+    let mut child = Command::new(program)
+        .args(["recover", "party", "--manifest"])
+        .arg(&source.manifest)
+        .arg("--share")
+        .arg(&chosen.share)
+        .arg("--aux")
+        .arg(&chosen.aux)
+        .arg("--identity")
+        .arg(&source.identity)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        // It says what is wrong on the pipe; only a crash speaks here.
+        .stderr(Stdio::inherit())
+        .spawn()
+        .or_internal("starting a party's process")?;
+    let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(Refusal::internal("a party's process has no streams"));
+    };
+    Ok((Waited(child), Pipe { name: format!("party {}", chosen.node), from, to }))
+}
+
+fn refused(error: CeremonyError) -> Refusal {
+    let internal = matches!(error, CeremonyError::Signature(_) | CeremonyError::Unexpected(_));
+    if internal { Refusal::internal(error.to_string()) } else { Refusal::invalid(error.to_string()) }
+}

@@ -1,0 +1,107 @@
+//! Wallets.
+
+use quorate_proto::v1;
+use quorate_types::UnixMillis;
+use serde::Serialize;
+
+use super::hex;
+use crate::output::table;
+
+/// A wallet.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct WalletView {
+    pub(crate) wallet: String,
+    pub(crate) agent: String,
+    pub(crate) group: String,
+    pub(crate) state: &'static str,
+    pub(crate) address: String,
+    pub(crate) public_key: String,
+    pub(crate) epoch: u32,
+    pub(crate) created_at_ms: UnixMillis,
+    pub(crate) policy_version: u64,
+    pub(crate) policy_hash: String,
+    pub(crate) attested_by: Vec<String>,
+    /// Whether the attestations were verified here.
+    pub(crate) attestations_checked: bool,
+}
+
+impl From<v1::Wallet> for WalletView {
+    fn from(wallet: v1::Wallet) -> Self {
+        let state = match wallet.state() {
+            v1::wallet::State::Active => "active",
+            v1::wallet::State::Creating => "creating",
+            v1::wallet::State::Unspecified => "unknown",
+        };
+        Self {
+            state,
+            public_key: hex(&wallet.public_key),
+            policy_hash: hex(&wallet.policy_hash),
+            attested_by: wallet.attestations.into_iter().map(|attestation| attestation.node).collect(),
+            attestations_checked: false,
+            wallet: wallet.wallet,
+            agent: wallet.agent,
+            group: wallet.group,
+            address: wallet.address,
+            epoch: wallet.epoch,
+            created_at_ms: wallet.created_at_ms,
+            policy_version: wallet.policy_version,
+        }
+    }
+}
+
+impl WalletView {
+    pub(crate) fn words(&self) -> String {
+        let policy = match self.policy_version {
+            0 => "none: everything is denied".to_owned(),
+            version => format!("version {version}, {}", self.policy_hash),
+        };
+        let checked = match (self.attested_by.is_empty(), self.attestations_checked) {
+            (true, _) => "",
+            (false, true) => " (checked here)",
+            (false, false) => " (not checked: the profile names no manifest)",
+        };
+        let lines = [
+            ("wallet", self.wallet.clone()),
+            ("agent", self.agent.clone()),
+            ("group", self.group.clone()),
+            ("state", self.state.to_owned()),
+            ("address", self.address.clone()),
+            ("public key", self.public_key.clone()),
+            ("policy", policy),
+            ("attested by", format!("{}{checked}", self.attested_by.join(", "))),
+        ];
+        lines.map(|(name, value)| format!("{name:<12} {value}").trim_end().to_owned()).join("\n")
+    }
+
+    pub(crate) fn table(wallets: &[Self]) -> String {
+        let rows: Vec<_> = wallets
+            .iter()
+            .map(|wallet| {
+                let policy = match wallet.policy_version {
+                    0 => "none".to_owned(),
+                    version => format!("v{version}"),
+                };
+                vec![
+                    wallet.wallet.clone(),
+                    wallet.agent.clone(),
+                    wallet.group.clone(),
+                    wallet.state.to_owned(),
+                    policy,
+                    wallet.address.clone(),
+                ]
+            })
+            .collect();
+        table(&["WALLET", "AGENT", "GROUP", "STATE", "POLICY", "ADDRESS"], &rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wallet_without_a_policy_says_that_everything_is_denied() {
+        let view = WalletView::from(v1::Wallet { wallet: "w".to_owned(), ..Default::default() });
+        assert!(view.words().contains("policy       none: everything is denied"), "{}", view.words());
+    }
+}

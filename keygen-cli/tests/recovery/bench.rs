@@ -1,0 +1,109 @@
+//! A golden cluster's sealed files on an "offline machine": a directory with nothing else in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock};
+
+use quorate_tests::{Golden, WALLET, World, golden};
+use quorate_types::{Address, Role, SystemClock};
+use tempfile::TempDir;
+
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+pub(crate) struct Bench {
+    pub(crate) dir: TempDir,
+}
+
+/// Agent's and service's backups and the cold node's files, made once.
+fn packages() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(|| {
+        let world = golden().world();
+        for role in [Role::Agent, Role::Service] {
+            let config = world.node(role, "127.0.0.1:1".parse().unwrap());
+            let out = world.path(&format!("backup/{role}"));
+            let report = quorate_node::backup(&config, &out, Arc::new(SystemClock)).unwrap();
+            assert_eq!((report.shares, report.groups), (1, 1));
+            let again = quorate_node::backup(&config, &out, Arc::new(SystemClock)).unwrap_err();
+            assert!(again.to_string().contains("not empty"), "{again}");
+        }
+        world
+    })
+}
+
+pub(crate) fn address() -> Address {
+    let golden: &Golden = golden();
+    golden.public_key().address()
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let world = packages();
+        let dir = tempfile::tempdir().unwrap();
+        for (name, from) in
+            [("agent", "backup/agent"), ("service", "backup/service"), ("cold", "cold/export")]
+        {
+            copy(&world.path(from), &dir.path().join(name));
+        }
+        for name in ["manifest.yaml", "manifest.sig", "recovery.key"] {
+            fs::copy(world.path(name), dir.path().join(name)).unwrap();
+        }
+        let root = world.operator().public_key().to_openssh().unwrap();
+        fs::write(dir.path().join("root.pub"), root).unwrap();
+        Self { dir }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// `quorate recover <command>` with two nodes' packages.
+    pub(crate) fn recover(&self, command: &str, pair: [&str; 2], more: &[&str]) -> Ran {
+        let mut args = vec!["--json", "recover", command];
+        args.extend(["--manifest", "manifest.yaml", "--manifest-signature", "manifest.sig"]);
+        args.extend(["--root", "root.pub", "--identity", "recovery.key", "--wallet", WALLET]);
+        args.extend(["--package", pair[0], "--package", pair[1]]);
+        args.extend(more);
+        self.run(&args)
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        let output = Command::new(env!("CARGO_BIN_EXE_quorate"))
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The one file in a package whose name ends so.
+    pub(crate) fn file(&self, package: &str, ending: &str) -> PathBuf {
+        let mut found = fs::read_dir(self.path(package)).unwrap().map(|entry| entry.unwrap().path());
+        found.find(|path| path.to_str().unwrap().ends_with(ending)).unwrap()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}

@@ -1,0 +1,166 @@
+//! What does not: every refusal names the file or field, says what is wrong and what to do, and signs nothing.
+
+use std::fs;
+use std::path::Path;
+
+use age::secrecy::ExposeSecret;
+
+use crate::bench::Bench;
+
+const PAIR: [&str; 2] = ["agent", "cold"];
+
+fn refused(bench: &Bench, pair: [&str; 2], more: &[&str], words: &[&str]) {
+    let ran = bench.recover("verify", pair, more);
+    assert_ne!(ran.code, 0, "accepted; expected {words:?}");
+    let error: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let error = error["error"].to_string();
+    for word in words {
+        assert!(error.contains(word), "{word:?} is not in {error}");
+    }
+    assert!(!error.contains("AGE-SECRET"), "{error}");
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn damaged_files_are_named() {
+    for (ending, words) in [(".share.age", "share.age"), (".aux.age", "aux.age")] {
+        let bench = Bench::new();
+        let file = bench.file("cold", ending);
+        let whole = fs::read(&file).unwrap();
+        change(&file, |bytes| bytes.truncate(bytes.len() / 2));
+        refused(&bench, PAIR, &[], &[words, "cut short", "another copy"]);
+        fs::write(&file, &whole).unwrap();
+        change(&file, |bytes| bytes[300] ^= 1);
+        refused(&bench, PAIR, &[], &[words, "altered", "sha256sum"]);
+        fs::remove_file(&file).unwrap();
+        refused(&bench, PAIR, &[], &[words]);
+    }
+}
+
+#[test]
+fn an_index_that_was_touched_is_refused() {
+    let bench = Bench::new();
+    let index = bench.path("cold/index.jsonl");
+    let text = fs::read_to_string(&index).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let cases = [
+        (format!("{}\n", lines[1]), "does not follow"),
+        (text.trim_end().to_owned(), "cut short"),
+        (text.replace("wallet-1", "wallet-2"), "not signed by cold-1"),
+        (format!("{}\n", lines[0]), "lists no share of wallet"),
+        (format!("{text}{}\n", lines[1]), "does not follow"),
+    ];
+    for (altered, words) in cases {
+        fs::write(&index, altered).unwrap();
+        refused(&bench, PAIR, &[], &["cold/index.jsonl", words]);
+    }
+}
+
+#[test]
+fn other_wallets_packages_identities_and_manifests_are_refused() {
+    let bench = Bench::new();
+    refused(&bench, ["agent", "agent"], &[], &["two different nodes"]);
+    refused(&bench, PAIR, &["--package", "service"], &["exactly two"]);
+    let stranger = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
+    refused(&bench, PAIR, &["--address", stranger], &["no share of the same key", "--package"]);
+
+    let other = age::x25519::Identity::generate().to_string();
+    let right = fs::read(bench.path("recovery.key")).unwrap();
+    fs::write(bench.path("recovery.key"), other.expose_secret()).unwrap();
+    refused(&bench, PAIR, &[], &["share.age", "other recipients", "recovery"]);
+    fs::write(bench.path("recovery.key"), "not an identity").unwrap();
+    refused(&bench, PAIR, &[], &["recovery.key", "no age identity", "age-keygen"]);
+    fs::write(bench.path("recovery.key"), right).unwrap();
+
+    change(&bench.path("manifest.yaml"), |bytes| bytes.push(b'\n'));
+    refused(&bench, PAIR, &[], &["manifest.yaml", "--root"]);
+}
+
+#[test]
+fn another_cluster_with_the_same_names_is_refused() {
+    let bench = Bench::new();
+    // Its own manifest and operator: every name is the same, no key is.
+    let other = quorate_tests::World::new();
+    for name in ["manifest.yaml", "manifest.sig"] {
+        fs::copy(other.path(name), bench.path(name)).unwrap();
+    }
+    let root = other.operator().public_key().to_openssh().unwrap();
+    fs::write(bench.path("root.pub"), root).unwrap();
+    refused(&bench, PAIR, &[], &["agent/index.jsonl", "not signed by agent-1"]);
+}
+
+#[test]
+fn nothing_is_signed_without_the_address_typed_again() {
+    let bench = Bench::new();
+    let wrong = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
+    let ran = bench.recover("sign", PAIR, &["--payload-message", "x", "--confirm", wrong]);
+    assert!(ran.code == 4 && ran.stdout.contains("nothing was signed"), "{}", ran.stdout);
+    fs::write(bench.path("plan.yaml"), "{}").unwrap();
+    let args = ["--plan", "plan.yaml", "--to", wrong, "--confirm-to"];
+    let ran = bench.recover(
+        "sweep",
+        PAIR,
+        &[&args[..], &[&wrong.replace("209693", "209694").to_lowercase(), "--out", "out"]].concat(),
+    );
+    assert!(ran.code == 2 && ran.stdout.contains("nothing was signed"), "{}", ran.stdout);
+    assert!(!bench.path("out").exists());
+}
+
+#[test]
+fn a_transcript_that_was_touched_is_found() {
+    let bench = Bench::new();
+    for _ in 0..2 {
+        bench.recover("verify", PAIR, &[]).json();
+    }
+    let path = bench.path("ceremony.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    for altered in [text.replace("agent-1", "agent-2"), text.lines().nth(1).unwrap().to_owned() + "\n"] {
+        fs::write(&path, altered).unwrap();
+        let ran = bench.run(&["--json", "recover", "transcript", "--file", "ceremony.jsonl"]);
+        assert!(ran.code == 4 && ran.stdout.contains("line 1"), "{}", ran.stdout);
+        // And none is appended to.
+        refused(&bench, PAIR, &[], &["ceremony.jsonl", "line 1", "name a new one"]);
+    }
+}
+
+#[test]
+fn a_custodians_mistake_names_the_file_and_what_to_do() {
+    let bench = Bench::new();
+    for set in ["one", "two"] {
+        let args = ["recovery", "init", "--custodians", "3", "--threshold", "2", "--out", set];
+        assert_eq!(bench.run(&args).code, 0);
+        assert_eq!(bench.run(&args).code, 4, "never overwritten");
+    }
+    let good = fs::read_to_string(bench.path("one/piece-2.txt")).unwrap();
+    fs::write(bench.path("one/typo.txt"), good.replacen("checksum: ", "checksum: 0", 1)).unwrap();
+    fs::write(bench.path("one/cut.txt"), &good[..good.len() - 60]).unwrap();
+    for (second, words) in [
+        ("one/piece-1.txt", "again"),
+        ("two/piece-2.txt", "another set"),
+        ("one/typo.txt", "mistyped"),
+        ("one/cut.txt", "cut short"),
+    ] {
+        let args = ["recovery", "combine", "--recipient-file", "one/recipient.txt", "--out", "id.txt"];
+        let pieces = ["--piece", "one/piece-1.txt", "--piece", second];
+        let ran = bench.run(&[&args[..], &pieces].concat());
+        assert_eq!(ran.code, 4, "{second}");
+        assert!(ran.stderr.contains(second) && ran.stderr.contains(words), "{}", ran.stderr);
+        assert!(!bench.path("id.txt").exists());
+    }
+    let few = [
+        "recovery",
+        "combine",
+        "--recipient-file",
+        "one/recipient.txt",
+        "--out",
+        "id.txt",
+        "--piece",
+        "one/piece-3.txt",
+    ];
+    assert!(bench.run(&few).stderr.contains("1 different pieces, 2 are needed"));
+}
