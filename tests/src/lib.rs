@@ -1,1 +1,22 @@
-//! To come.
+//! Whole-cluster scenarios: what they stand on. A [`World`] is a cluster's files on disk; a [`Relay`] is a coordinator
+//! that does what a test tells it; a [`Cluster`] is the real thing, in process, over real TLS.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod cluster;
+mod drive;
+mod golden;
+mod payloads;
+mod recover;
+mod relay;
+mod stage;
+mod world;
+
+pub use cluster::Cluster;
+pub use drive::{Ending, Post, Script};
+pub use golden::{Golden, WALLET, golden, policy_yaml};
+pub use payloads::{FRIEND, STRANGER, authorization, transfer, usdc};
+pub use recover::recover;
+pub use relay::Relay;
+pub use stage::{Stage, assert_signed, both, show, shown};
+pub use world::{CLUSTER, COORDINATOR, World};

@@ -1,0 +1,172 @@
+//! The real cluster, in process, over real TLS on free ports.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_manifest::SignedDocument;
+use quorate_proto::v1;
+use quorate_proto::v1::cluster_service_client::ClusterServiceClient;
+use quorate_proto::v1::policy_service_client::PolicyServiceClient;
+use quorate_proto::v1::signing_service_client::SigningServiceClient;
+use quorate_proto::v1::wallet_service_client::WalletServiceClient;
+use quorate_transport::{Expect, PeerRole, connect};
+use quorate_types::{Payload, Role, SystemClock};
+use tonic::transport::Channel;
+use tonic::{Response, Status};
+
+use crate::{COORDINATOR, World};
+
+/// A coordinator and its nodes. Nodes can be stopped and started one by one.
+pub struct Cluster {
+    /// Its files.
+    pub world: World,
+    address: SocketAddr,
+    coordinator: Option<quorate_coordinator::Running>,
+    nodes: BTreeMap<Role, quorate_node::Running>,
+}
+
+impl Cluster {
+    /// Starts everything and waits until the nodes are attached.
+    pub async fn start(world: World) -> Self {
+        let mut cluster = Self::coordinator_only(world).await;
+        for role in Role::ALL {
+            cluster.start_node(role).await;
+        }
+        cluster.attached(&Role::ALL).await;
+        cluster
+    }
+
+    /// Starts the coordinator alone.
+    pub async fn coordinator_only(world: World) -> Self {
+        let coordinator = start_coordinator(&world, "127.0.0.1:0".parse().unwrap()).await;
+        let address = coordinator.local_addr();
+        Self { world, address, coordinator: Some(coordinator), nodes: BTreeMap::new() }
+    }
+
+    /// Where the coordinator listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts one node.
+    pub async fn start_node(&mut self, role: Role) {
+        let config = self.world.node(role, self.address);
+        let running = quorate_node::App::start(config, Arc::new(SystemClock)).await.unwrap();
+        self.nodes.insert(role, running);
+    }
+
+    /// Stops one node.
+    pub async fn stop_node(&mut self, role: Role) {
+        if let Some(running) = self.nodes.remove(&role) {
+            running.shutdown().await;
+        }
+    }
+
+    /// Stops the coordinator and starts it again on the same port, from what it wrote down.
+    pub async fn restart_coordinator(&mut self) {
+        self.coordinator.take().unwrap().shutdown().await;
+        self.coordinator = Some(start_coordinator(&self.world, self.address).await);
+    }
+
+    /// Waits until the coordinator sees these nodes.
+    pub async fn attached(&self, roles: &[Role]) {
+        let mut client = self.clusters().await;
+        for _ in 0..500 {
+            let listed = client.list_nodes(v1::ListNodesRequest {}).await.unwrap().into_inner();
+            let attached = |role: &Role| {
+                let name = format!("{role}-1");
+                listed.nodes.iter().any(|node| node.node == name && node.attached)
+            };
+            if roles.iter().all(attached) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{roles:?} did not attach");
+    }
+
+    /// Stops everything and gives the files back.
+    pub async fn stop(mut self) -> World {
+        for (_, running) in std::mem::take(&mut self.nodes) {
+            running.shutdown().await;
+        }
+        if let Some(coordinator) = self.coordinator.take() {
+            coordinator.shutdown().await;
+        }
+        self.world
+    }
+
+    /// A connection as `role`.
+    pub async fn channel(&self, role: PeerRole) -> Channel {
+        let identity = self.world.identity(role, "somebody");
+        let expect = Expect { role: PeerRole::Coordinator, id: Some(COORDINATOR.to_owned()) };
+        let address = self.address.to_string();
+        connect(&address, identity, expect, Duration::from_secs(10)).await.unwrap()
+    }
+
+    /// The operator's view of the cluster.
+    pub async fn clusters(&self) -> ClusterServiceClient<Channel> {
+        ClusterServiceClient::new(self.channel(PeerRole::Operator).await)
+    }
+
+    /// The operator's view of wallets.
+    pub async fn wallets(&self) -> WalletServiceClient<Channel> {
+        WalletServiceClient::new(self.channel(PeerRole::Operator).await)
+    }
+
+    /// The gateway's view of signing.
+    pub async fn signing(&self) -> SigningServiceClient<Channel> {
+        SigningServiceClient::new(self.channel(PeerRole::Gateway).await)
+    }
+
+    /// Enrols the group.
+    pub async fn enrol(&self) -> v1::Group {
+        let request = v1::EnrolGroupRequest { group: "g1".to_owned() };
+        let mut stream = self.clusters().await.enrol_group(request).await.unwrap().into_inner();
+        while let Some(event) = stream.message().await.unwrap() {
+            if let Some(v1::enrol_group_event::Event::Done(group)) = event.event {
+                return group;
+            }
+        }
+        panic!("the stream ended before the group was enrolled");
+    }
+
+    /// Creates a wallet.
+    pub async fn create_wallet(&self, wallet: &str) -> Result<v1::Wallet, Status> {
+        let request = v1::CreateWalletRequest {
+            wallet: wallet.to_owned(),
+            agent: format!("{wallet}-agent"),
+            group: "g1".to_owned(),
+        };
+        self.wallets().await.create_wallet(request).await.map(Response::into_inner)
+    }
+
+    /// Puts a signed policy in force.
+    pub async fn apply_policy(&self, policy: &SignedDocument) -> Result<v1::PolicyInForce, Status> {
+        let policy = v1::SignedDocument { body: policy.body.clone(), signatures: policy.signatures.clone() };
+        let mut client = PolicyServiceClient::new(self.channel(PeerRole::Operator).await);
+        let request = v1::ApplyPolicyRequest { policy: Some(policy) };
+        client.apply_policy(request).await.map(Response::into_inner)
+    }
+
+    /// Asks for a signature.
+    pub async fn sign(&self, wallet: &str, payload: &Payload, key: &str) -> Result<v1::SignResponse, Status> {
+        let request = v1::SignRequest {
+            wallet: wallet.to_owned(),
+            payload: Some(quorate_proto::payload_to_pb(payload)),
+            idempotency_key: key.to_owned(),
+            ..Default::default()
+        };
+        self.signing().await.sign(request).await.map(Response::into_inner)
+    }
+}
+
+async fn start_coordinator(world: &World, listen: SocketAddr) -> quorate_coordinator::Running {
+    let yaml = world.coordinator_yaml(listen);
+    let path = world.path("coordinator.yaml");
+    std::fs::write(&path, yaml).unwrap();
+    let config = quorate_coordinator::Config::load(&path).unwrap();
+    quorate_coordinator::App::start(config, Arc::new(SystemClock)).await.unwrap()
+}

@@ -1,0 +1,99 @@
+//! Nodes with real shares in front of a rogue coordinator.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quorate_proto::v1;
+use quorate_proto::v1::session_start::Protocol;
+use quorate_types::{Payload, Role, Signature, SystemClock};
+
+use crate::{Ending, Golden, Relay, Script, WALLET, World, golden};
+
+/// Nodes of a golden world, attached to a relay that does what the test says.
+pub struct Stage {
+    /// The world's files.
+    pub world: World,
+    /// The coordinator in the attacker's hands.
+    pub relay: Relay,
+    nodes: BTreeMap<Role, quorate_node::Running>,
+}
+
+impl Stage {
+    /// Starts these nodes from a copy of the golden world.
+    pub async fn new(roles: &[Role]) -> Self {
+        let world = tokio::task::spawn_blocking(|| golden().world()).await.unwrap();
+        let relay = Relay::start(&world).await;
+        let mut stage = Self { world, relay, nodes: BTreeMap::new() };
+        for role in roles {
+            stage.start(*role).await;
+        }
+        stage
+    }
+
+    /// Agent and service node: those that sign.
+    pub async fn signers() -> Self {
+        Self::new(&[Role::Agent, Role::Service]).await
+    }
+
+    /// Starts a node and waits for it.
+    pub async fn start(&mut self, role: Role) {
+        let config = self.world.node(role, self.relay.address());
+        let running = quorate_node::App::start(config, Arc::new(SystemClock)).await.unwrap();
+        self.nodes.insert(role, running);
+        self.relay.attached(&[&format!("{role}-1")]).await;
+    }
+
+    /// Stops a node.
+    pub async fn stop(&mut self, role: Role) {
+        if let Some(running) = self.nodes.remove(&role) {
+            running.shutdown().await;
+            self.relay.gone(&format!("{role}-1")).await;
+        }
+    }
+
+    /// Plays a signing session in which both nodes are shown the same.
+    pub async fn sign(&mut self, payload: &Payload) -> Ending {
+        self.play(both(payload)).await
+    }
+
+    /// Plays a session.
+    pub async fn play(&mut self, script: Script<'_>) -> Ending {
+        script.play(&mut self.relay).await
+    }
+
+    /// Asserts that the cluster still signs: nothing that happened before needs a restart.
+    pub async fn still_signs(&mut self) {
+        let payload = crate::transfer(crate::FRIEND, crate::usdc(1), 4_000_000);
+        let ending = self.sign(&payload).await;
+        assert_signed(&ending, &payload);
+    }
+}
+
+/// A signing session as an honest coordinator would start it.
+pub fn both(payload: &Payload) -> Script<'static> {
+    Script::new([("agent-1", show(payload)), ("service-1", show(payload))])
+}
+
+/// What an honest coordinator shows a node.
+pub fn show(payload: &Payload) -> Protocol {
+    Protocol::Sign(shown(payload))
+}
+
+/// The same, to be bent.
+pub fn shown(payload: &Payload) -> v1::StartSign {
+    v1::StartSign {
+        wallet: WALLET.to_owned(),
+        payload: Some(quorate_proto::payload_to_pb(payload)),
+        policy_hash: golden().policy_hash.to_vec(),
+        idempotency_key: "key-1".to_owned(),
+    }
+}
+
+/// Asserts that the session ended in a signature by the wallet over exactly this payload, as a second library sees it.
+pub fn assert_signed(ending: &Ending, payload: &Payload) {
+    let signed = ending.signed().unwrap_or_else(|| panic!("no signature: {:?}", ending.outcomes));
+    let digest = quorate_intent::decode(payload).unwrap().digest.digest();
+    let golden: &Golden = golden();
+    Signature::from_bytes(&signed.signature, digest, golden.public_key()).unwrap();
+    assert_eq!(crate::recover(&signed.signature, digest), golden.public_key().address());
+}

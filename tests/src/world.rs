@@ -1,0 +1,198 @@
+//! A cluster's files: authority, certificates, identity keys, manifest, policies. What `quorate dev init` makes, by hand.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use age::secrecy::ExposeSecret;
+use quorate_manifest::{Namespace, PersonKey, SignedDocument};
+use quorate_transport::pki::{Ca, Validity};
+use quorate_transport::{Identity, PeerRole, SpiffeId, TlsFiles};
+use quorate_types::Role;
+use rand_core::OsRng;
+use ssh_key::{Algorithm, LineEnding, PrivateKey};
+use tempfile::TempDir;
+
+/// Every world's cluster.
+pub const CLUSTER: &str = "dev";
+/// Every world's coordinator.
+pub const COORDINATOR: &str = "coordinator-1";
+
+/// A cluster on disk. Dropped, it is gone.
+pub struct World {
+    dir: TempDir,
+}
+
+impl World {
+    /// A new cluster with three nodes, one group `g1` of them, one operator, one recovery recipient.
+    pub fn new() -> Self {
+        let world = Self { dir: TempDir::new().unwrap() };
+        let ca = Ca::generate(&CLUSTER.parse().unwrap()).unwrap();
+        world.write("ca.pem", ca.certificate_pem().as_bytes());
+        world.write("ca.key", ca.key_pem().as_bytes());
+        world.write("kek", &[0x5a; 32]);
+        let operator = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap();
+        world.write("operator", operator.to_openssh(LineEnding::LF).unwrap().as_bytes());
+        let recovery = age::x25519::Identity::generate();
+        world.write("recovery.key", recovery.to_string().expose_secret().as_bytes());
+        let mut nodes = String::new();
+        for role in Role::ALL {
+            let key = quorate_node::identity::create(&world.path(&format!("{role}/data"))).unwrap();
+            nodes.push_str(&format!("  - {{id: {role}-1, role: {role}, key: \"{key}\"}}\n"));
+            fs::create_dir_all(world.path("cold/export")).unwrap();
+        }
+        let manifest = format!(
+            "manifest: quorate/v1\ncluster: {CLUSTER}\nversion: 1\ndev: true\nnodes:\n{nodes}groups:\n  - {{id: g1, agent: \
+             agent-1, service: service-1, cold: cold-1}}\noperators:\n  - {{name: olga, key: \"{}\"}}\nquorum: \
+             {{operators: 1}}\nrecovery: [{}]\ncoordinators: [{{id: {COORDINATOR}}}]\n",
+            operator.public_key().to_openssh().unwrap(),
+            recovery.to_public(),
+        );
+        world.write("manifest.yaml", manifest.as_bytes());
+        let signature = world.sign(manifest.as_bytes(), Namespace::Manifest);
+        world.write("manifest.sig", signature.as_bytes());
+        world
+    }
+
+    /// A copy of this cluster, shares and all, that goes its own way from here. Its processes must be stopped.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let dir = TempDir::new().unwrap();
+        copy(self.dir.path(), dir.path());
+        Self { dir }
+    }
+
+    /// A path inside the world.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// The cluster's authority.
+    pub fn ca(&self) -> Ca {
+        let read = |name| fs::read_to_string(self.path(name)).unwrap();
+        Ca::from_pem(&read("ca.pem"), &read("ca.key")).unwrap()
+    }
+
+    /// The operator's ssh key.
+    pub fn operator(&self) -> PrivateKey {
+        PrivateKey::read_openssh_file(&self.path("operator")).unwrap()
+    }
+
+    /// The key that opens the cold node's files.
+    pub fn recovery(&self) -> age::x25519::Identity {
+        fs::read_to_string(self.path("recovery.key")).unwrap().parse().unwrap()
+    }
+
+    /// The operator's signature.
+    pub fn sign(&self, body: &[u8], namespace: Namespace) -> String {
+        quorate_manifest::sign(body, namespace, &self.operator()).unwrap()
+    }
+
+    /// The signed manifest.
+    pub fn manifest(&self) -> SignedDocument {
+        let signature = fs::read_to_string(self.path("manifest.sig")).unwrap();
+        SignedDocument { body: fs::read(self.path("manifest.yaml")).unwrap(), signatures: vec![signature] }
+    }
+
+    /// A policy, signed by the operator.
+    pub fn policy(&self, yaml: &str) -> SignedDocument {
+        let signature = self.sign(yaml.as_bytes(), Namespace::Policy);
+        SignedDocument { body: yaml.as_bytes().to_vec(), signatures: vec![signature] }
+    }
+
+    /// Issues and saves a certificate, and loads it.
+    pub fn identity(&self, role: PeerRole, id: &str) -> Arc<Identity> {
+        Identity::load(&self.certificate(role, id)).unwrap()
+    }
+
+    fn certificate(&self, role: PeerRole, id: &str) -> TlsFiles {
+        let ca = self.ca();
+        let spiffe = SpiffeId::new(CLUSTER.parse().unwrap(), role, id).unwrap();
+        let directory = self.path(&format!("tls-{role}-{id}"));
+        fs::create_dir_all(&directory).unwrap();
+        ca.issue(&spiffe, Validity::days(1)).unwrap().save(&ca, &directory).unwrap()
+    }
+
+    fn tls(&self, role: PeerRole, id: &str) -> String {
+        let files = self.certificate(role, id);
+        format!(
+            "tls: {{certificate: {}, key: {}, ca: {}}}\n",
+            files.certificate.display(),
+            files.key.display(),
+            files.ca.display()
+        )
+    }
+
+    fn shared(&self) -> String {
+        let root: PersonKey = self.operator().public_key().to_openssh().unwrap().parse().unwrap();
+        format!(
+            "cluster: {CLUSTER}\nkek: {{file: kek}}\nmanifest: {{document: manifest.yaml, signatures: \
+             [manifest.sig]}}\nroots: [\"{root}\"]\nhealth: 127.0.0.1:0\ndev: true\n"
+        )
+    }
+
+    /// The YAML of a node's configuration.
+    pub fn node_yaml(&self, role: Role, coordinator: SocketAddr) -> String {
+        let cold = if role == Role::Cold { "cold: {export_dir: cold/export}\n" } else { "" };
+        format!(
+            "{}{}node: {role}-1\nrole: {role}\ndata_dir: {role}/data\ncoordinators: [{{address: \"{coordinator}\", id: \
+             {COORDINATOR}}}]\nthreads: {{maths: 1}}\n{cold}",
+            self.shared(),
+            self.tls(PeerRole::Node, &format!("{role}-1")),
+        )
+    }
+
+    /// A node's configuration.
+    pub fn node(&self, role: Role, coordinator: SocketAddr) -> quorate_node::Config {
+        quorate_node::Config::parse(&self.node_yaml(role, coordinator), self.dir.path()).unwrap()
+    }
+
+    /// The YAML of the coordinator's configuration.
+    pub fn coordinator_yaml(&self, listen: SocketAddr) -> String {
+        format!(
+            "{}{}coordinator: {COORDINATOR}\nlisten: {listen}\ndata_dir: coordinator/data\n",
+            self.shared(),
+            self.tls(PeerRole::Coordinator, COORDINATOR),
+        )
+    }
+
+    /// Every file below the world's directory, for searching.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut left = vec![self.dir.path().to_owned()];
+        while let Some(directory) = left.pop() {
+            for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+                let kind = entry.file_type().unwrap();
+                if kind.is_dir() { left.push(entry.path()) } else { found.push(entry.path()) }
+            }
+        }
+        found
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&target).unwrap();
+            fs::set_permissions(&target, entry.metadata().unwrap().permissions()).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}

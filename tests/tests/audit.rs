@@ -1,0 +1,57 @@
+//! The audit log, read through the API and checked without it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use quorate_audit::{Checkpoint, Exported};
+use quorate_proto::failure_of;
+use quorate_proto::v1;
+use quorate_proto::v1::audit_service_client::AuditServiceClient;
+use quorate_proto::v1::failure::Kind;
+use quorate_tests::{Cluster, FRIEND, STRANGER, WALLET, golden, transfer, usdc};
+use quorate_transport::PeerRole;
+use quorate_types::{B256, Role};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_s_receipt_is_in_the_log_that_an_auditor_reads() {
+    let world = tokio::task::spawn_blocking(|| golden().world()).await.unwrap();
+    let mut cluster = Cluster::start(world).await;
+    let signed = cluster.sign(WALLET, &transfer(FRIEND, usdc(1), 1), "pay").await.unwrap();
+    let denied = cluster.sign(WALLET, &transfer(STRANGER, usdc(1), 1), "stranger").await.unwrap();
+    let before = export(&cluster, 1000).await;
+    let seen = before.checkpoint();
+    for (answer, kind) in [(&signed, "sign.signed"), (&denied, "sign.denied")] {
+        let receipt = answer.receipt.as_ref().unwrap();
+        let receipt = Checkpoint { sequence: receipt.sequence, hash: B256::from_slice(&receipt.hash) };
+        assert_eq!(before.holds(&receipt).unwrap().kind, kind);
+        assert_eq!(before.prove(receipt.sequence).unwrap().check().unwrap().hash, receipt.hash);
+    }
+    cluster.restart_coordinator().await;
+    cluster.attached(&[Role::Agent, Role::Service]).await;
+    cluster.sign(WALLET, &transfer(STRANGER, usdc(1), 2), "again").await.unwrap();
+    // Page by page it is the same log, and it begins with the one seen before.
+    let after = export(&cluster, 3).await;
+    assert!(after.head().sequence > seen.sequence);
+    assert_eq!(after.extends(&seen), Ok(()));
+    let mut client = AuditServiceClient::new(cluster.channel(PeerRole::Auditor).await);
+    let head = client.head(v1::HeadRequest {}).await.unwrap().into_inner().head.unwrap();
+    assert_eq!((head.sequence, head.hash), (after.head().sequence, after.head().hash.to_vec()));
+    let beyond = v1::ListEntriesRequest { from: head.sequence + 1, page_size: 1 };
+    let beyond = client.list(beyond).await.unwrap().into_inner();
+    assert_eq!((beyond.entries.len(), beyond.next), (0, 0));
+    let many = client.list(v1::ListEntriesRequest { from: 1, page_size: 1001 }).await.unwrap_err();
+    assert_eq!(failure_of(&many).unwrap().kind(), Kind::Invalid);
+    cluster.stop().await;
+}
+
+async fn export(cluster: &Cluster, page_size: u32) -> Exported {
+    let mut client = AuditServiceClient::new(cluster.channel(PeerRole::Auditor).await);
+    let (mut log, mut from) = (Exported::default(), 1);
+    while from > 0 {
+        let request = v1::ListEntriesRequest { from, page_size };
+        let page = client.list(request).await.unwrap().into_inner();
+        assert!(page.entries.len() <= usize::try_from(page_size).unwrap());
+        page.entries.iter().for_each(|entry| log.push(entry).unwrap());
+        from = page.next;
+    }
+    log
+}

@@ -1,0 +1,232 @@
+//! The house's arrows, read from `cargo metadata`: who may depend on whom, and what must be out of reach.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
+
+/// Every crate of the house with the house's crates it may depend on, outside tests.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("types", &[]),
+    ("intent", &["types"]),
+    ("session", &["types"]),
+    ("mpc", &["types", "intent"]),
+    ("manifest", &["types", "session"]),
+    ("policy", &["types", "intent", "manifest"]),
+    ("freeze", &["types", "intent", "manifest", "policy"]),
+    ("store", &["types"]),
+    ("ledger", &["types", "intent", "store"]),
+    ("audit", &["types", "store"]),
+    ("transport", &["types"]),
+    ("proto", &["types"]),
+    ("proto-codegen", &[]),
+    ("recovery", &["types", "intent", "session", "manifest", "mpc"]),
+    (
+        "coordinator",
+        &[
+            "types",
+            "intent",
+            "policy",
+            "manifest",
+            "freeze",
+            "session",
+            "store",
+            "ledger",
+            "audit",
+            "transport",
+            "proto",
+        ],
+    ),
+    (
+        "node",
+        &[
+            "types",
+            "intent",
+            "policy",
+            "manifest",
+            "freeze",
+            "session",
+            "mpc",
+            "recovery",
+            "store",
+            "ledger",
+            "audit",
+            "transport",
+            "proto",
+        ],
+    ),
+    // Through `recovery` it opens shares, offline; what is stored stays out of its reach.
+    (
+        "cli",
+        &[
+            "types",
+            "intent",
+            "policy",
+            "manifest",
+            "freeze",
+            "audit",
+            "session",
+            "transport",
+            "proto",
+            "recovery",
+        ],
+    ),
+];
+
+/// Crates without disk, sockets or a runtime.
+const PURE: &[&str] = &["types", "intent", "policy", "manifest", "freeze", "mpc", "session", "recovery"];
+const IMPURE: &[&str] = &["tokio", "tonic", "hyper", "redb", "sled", "rustls", "mio", "socket2"];
+
+struct House {
+    metadata: Metadata,
+    edges: BTreeMap<PackageId, BTreeSet<PackageId>>,
+}
+
+impl House {
+    fn read() -> Self {
+        let metadata = MetadataCommand::new()
+            .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
+            .other_options(["--locked".to_owned()])
+            .exec()
+            .unwrap();
+        let mut edges = BTreeMap::new();
+        for node in &metadata.resolve.as_ref().unwrap().nodes {
+            let linked = node
+                .deps
+                .iter()
+                .filter(|dep| dep.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal));
+            edges.insert(node.id.clone(), linked.map(|dep| dep.pkg.clone()).collect());
+        }
+        Self { metadata, edges }
+    }
+
+    fn name(&self, id: &PackageId) -> &str {
+        &self.metadata[id].name
+    }
+
+    fn ours(&self, name: &str) -> PackageId {
+        let name = format!("quorate-{name}");
+        self.metadata
+            .workspace_packages()
+            .into_iter()
+            .find(|package| *package.name == name)
+            .unwrap()
+            .id
+            .clone()
+    }
+
+    fn reach(&self, from: &PackageId) -> BTreeSet<&str> {
+        let mut found = BTreeSet::new();
+        let mut left = vec![from];
+        while let Some(id) = left.pop() {
+            for dep in &self.edges[id] {
+                if found.insert(dep) {
+                    left.push(dep);
+                }
+            }
+        }
+        found.into_iter().map(|id| self.name(id)).collect()
+    }
+}
+
+#[test]
+fn arrows_point_down_only() {
+    let house = House::read();
+    let mut seen = BTreeSet::new();
+    for (name, allowed) in ARROWS {
+        let id = house.ours(name);
+        for dep in house.edges[&id].iter().filter_map(|dep| house.name(dep).strip_prefix("quorate-")) {
+            assert!(allowed.contains(&dep), "{name} -> {dep} is not an arrow of the house");
+        }
+        seen.insert(id);
+    }
+    for package in house.metadata.workspace_packages() {
+        let known = seen.contains(&package.id) || *package.name == "quorate-tests";
+        assert!(known, "{} has no place in the house: add it to ARROWS", package.name);
+    }
+}
+
+#[test]
+fn pure_crates_reach_no_runtime_disk_or_socket() {
+    let house = House::read();
+    for name in PURE {
+        let reach = house.reach(&house.ours(name));
+        for impure in IMPURE {
+            assert!(!reach.contains(impure), "{name} reaches {impure}");
+        }
+    }
+}
+
+#[test]
+fn the_coordinator_cannot_reach_a_share() {
+    let house = House::read();
+    let reach = house.reach(&house.ours("coordinator"));
+    assert!(reach.contains("quorate-session"), "the test sees nothing");
+    for secret in [
+        "quorate-mpc",
+        "quorate-recovery",
+        "quorate-node",
+        "cggmp24",
+        "cggmp24-keygen",
+        "key-share",
+        "paillier-zk",
+    ] {
+        assert!(!reach.contains(secret), "the coordinator reaches {secret}");
+    }
+}
+
+#[test]
+fn the_cli_reaches_no_store() {
+    let house = House::read();
+    let reach = house.reach(&house.ours("cli"));
+    assert!(reach.contains("quorate-mpc"), "the test sees nothing");
+    for stored in ["quorate-store", "quorate-ledger", "quorate-node", "redb", "sled"] {
+        assert!(!reach.contains(stored), "the CLI reaches {stored}");
+    }
+}
+
+#[test]
+fn one_curve_library_is_resolved() {
+    let house = House::read();
+    for name in ["generic-ec", "cggmp24", "paillier-zk", "quorate-types", "rustls"] {
+        let versions = house.metadata.packages.iter().filter(|package| *package.name == name).count();
+        assert_eq!(versions, 1, "{name}");
+    }
+    let banned = ["cggmp21", "openssl", "native-tls", "serde_yaml"];
+    for package in &house.metadata.packages {
+        assert!(!banned.contains(&package.name.as_str()), "{} is banned", package.name);
+    }
+}
+
+#[test]
+fn no_forbidden_feature_is_on() {
+    let house = House::read();
+    let nodes = &house.metadata.resolve.as_ref().unwrap().nodes;
+    for node in nodes.iter().filter(|node| house.name(&node.id).starts_with("cggmp24")) {
+        for feature in ["insecure-assume-preimage-known", "spof", "hd-wallet"] {
+            assert!(!node.features.iter().any(|on| on.as_str() == feature), "{feature} is on");
+        }
+    }
+}
+
+/// `cargo metadata` unites the features of everything, tests too; this asks what a production build turns on.
+#[test]
+fn a_production_node_has_no_dev_primes() {
+    let features = |extra: &[&str]| {
+        let output = Command::new(env!("CARGO"))
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+            .args(["tree", "--locked", "-p", "quorate-node", "-e", "normal", "--prefix", "none"])
+            .args(["-f", "{p} [{f}]"])
+            .args(extra)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let tree = String::from_utf8(output.stdout).unwrap();
+        tree.lines().find(|line| line.starts_with("quorate-mpc ")).unwrap().to_owned()
+    };
+    let production = features(&[]);
+    assert!(!production.contains("dev-primes") && !production.contains("fixtures"), "{production}");
+    assert!(features(&["--features", "dev"]).contains("dev-primes"), "the test sees nothing");
+}

@@ -1,0 +1,220 @@
+//! The cluster as an operator has it: the CLI, a coordinator and three nodes, each a process of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use quorate_tests::{FRIEND, STRANGER, recover, transfer, usdc};
+use quorate_types::{Address, B256};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PROGRAMS: [&str; 3] = ["quorate", "quorate-node", "quorate-coordinator"];
+/// What a signing session may take, and some: the coordinator's own deadline is below it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Less than the envelopes of one session: when so much has passed, both nodes are in the middle of it.
+const MIDDLE_BYTES: u64 = 20_000;
+
+/// Where the programs of this build are. `cargo test --workspace` makes them; where one is missing, they are made here.
+fn programs() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let target = test.parent().unwrap().parent().unwrap();
+    if !PROGRAMS.iter().all(|program| target.join(program).is_file()) {
+        let packages =
+            ["quorate-cli", "quorate-coordinator", "quorate-node"].map(|name| ["-p", name]).concat();
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--locked", "--features", "dev", "--target-dir"])
+            .arg(target.parent().unwrap())
+            .args(packages)
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+            .status()
+            .unwrap();
+        assert!(built.success());
+    }
+    target.to_owned()
+}
+
+/// What a command came to.
+struct Ran {
+    code: i32,
+    answer: Value,
+}
+
+impl Ran {
+    fn of(child: Child) -> Self {
+        let output = child.wait_with_output().unwrap();
+        let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+        let answer = serde_json::from_str(&out).unwrap_or_else(|_| panic!("not one object: {out}\n{err}"));
+        Self { code: output.status.code().unwrap(), answer }
+    }
+
+    /// The answer of a command that did what it was told.
+    fn done(self) -> Value {
+        assert_eq!(self.code, 0, "{}", self.answer);
+        self.answer
+    }
+}
+
+/// A dev cluster in a directory of its own. Dropped, its processes are killed.
+struct Dev {
+    dir: TempDir,
+    programs: PathBuf,
+}
+
+impl Dev {
+    fn new() -> Self {
+        let dev = Self { dir: TempDir::new().unwrap(), programs: programs() };
+        dev.run(&["dev", "init"]).done();
+        dev.run(&["dev", "up"]).done();
+        dev
+    }
+
+    fn root(&self) -> PathBuf {
+        self.dir.path().join("cluster")
+    }
+
+    fn start(&self, args: &[&str]) -> Child {
+        let mut command = Command::new(self.programs.join("quorate"));
+        command.arg("--json").arg("--dir").arg(self.root()).args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(self.start(args))
+    }
+
+    /// Asks for a payment in USDC: what [`transfer`] asks for, by the CLI's own arguments.
+    fn pay(&self, to: Address, dollars: u64, key: &str) -> Child {
+        let (to, dollars) = (to.to_string(), dollars.to_string());
+        let what = ["--wallet", "shopper", "--chain", "base-sepolia", "--asset", "USDC", "--to", &to];
+        let fees =
+            ["--max-fee-per-gas", "1000000000", "--max-priority-fee-per-gas", "1000000", "--gas", "65000"];
+        let how = ["--amount", &dollars, "--nonce", &dollars, "--idempotency-key", key];
+        self.start(&[&["sign", "transfer"][..], &what, &fees, &how].concat())
+    }
+
+    fn provision(&self) -> Address {
+        self.run(&["group", "enrol", "main"]).done();
+        let create = ["wallet", "create", "--wallet", "shopper", "--agent", "shopper", "--group", "main"];
+        let wallet = self.run(&create).done();
+        assert_eq!((&wallet["state"], &wallet["attestations_checked"]), (&"active".into(), &true.into()));
+        let policy = self.dir.path().join("policy.yaml");
+        let rules = "chains: [base-sepolia]\n  per_transaction: [{asset: USDC, chain: base-sepolia, max: \"25.00\"}]\n  \
+                     max_fee: [{chain: base-sepolia, max: \"0.002\"}]\n  recipients:";
+        let body = format!(
+            "policy: quorate/v1\ncluster: dev\nwallet: shopper\nversion: 1\nrules:\n  {rules}\n    - {{address: \
+             \"{FRIEND}\", label: friend}}\n"
+        );
+        fs::write(&policy, body).unwrap();
+        let policy = policy.to_str().unwrap();
+        self.run(&["policy", "sign", policy]).done();
+        self.run(&["policy", "apply", policy]).done();
+        wallet["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    fn pid(&self, id: &str) -> Pid {
+        let file = fs::read(self.root().join("run").join(format!("{id}.pid"))).unwrap();
+        let file: Value = serde_json::from_slice(&file).unwrap();
+        Pid::from_raw(i32::try_from(file["pid"].as_i64().unwrap()).unwrap()).unwrap()
+    }
+
+    /// Bytes of envelopes the coordinator has relayed.
+    fn relayed(&self) -> u64 {
+        let config = self.root().join("machines/coordinator-1/config.yaml");
+        let config = fs::read_to_string(config).unwrap();
+        let address = config.lines().find_map(|line| line.strip_prefix("health: ")).unwrap();
+        let mut stream = TcpStream::connect(address.trim()).unwrap();
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let count = answer.lines().find_map(|line| line.strip_prefix("quorate_relay_bytes_total "));
+        count.map_or(0, |count| count.trim().parse().unwrap())
+    }
+
+    /// The processes that were started on this directory and still run.
+    fn processes(&self) -> Vec<Pid> {
+        let mine = self.dir.path().to_str().unwrap().as_bytes();
+        let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let started_here = |pid: &i32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.windows(mine.len()).any(|window| window == mine)
+        };
+        pids.filter(started_here).filter_map(Pid::from_raw).collect()
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        for pid in self.processes() {
+            // Gone already is as good.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+/// Checks a signature over the very payment that was asked for with another library than the cluster's.
+fn check(answer: &Value, wallet: Address, dollars: u64) {
+    let bytes = |field: &str| hex::decode(answer[field].as_str().unwrap().trim_start_matches("0x")).unwrap();
+    let digest = quorate_intent::decode(&transfer(FRIEND, usdc(dollars), dollars)).unwrap().digest.digest();
+    assert_eq!(B256::from_slice(&bytes("digest")), digest, "{answer}");
+    assert_eq!(recover(&bytes("signature"), digest), wallet, "{answer}");
+}
+
+#[test]
+fn a_cluster_of_processes_signs_denies_outlives_a_kill_and_goes_down() {
+    let dev = Dev::new();
+    let wallet = dev.provision();
+    check(&Ran::of(dev.pay(FRIEND, 12, "first")).done(), wallet, 12);
+    denials(&dev);
+    twice_at_once(&dev, wallet);
+    a_killed_node(&dev, wallet);
+    dev.run(&["dev", "down"]).done();
+    assert_eq!(dev.processes(), [], "a process is left");
+}
+
+fn denials(dev: &Dev) {
+    for (to, dollars, rule) in [(FRIEND, 26, "per_transaction"), (STRANGER, 1, "recipients")] {
+        let denied = Ran::of(dev.pay(to, dollars, rule));
+        assert_eq!(denied.code, 3, "{}", denied.answer);
+        let failure = &denied.answer["denied"]["failures"][0];
+        assert!(failure["rule"].as_str().unwrap().contains(rule), "{failure}");
+        assert!(!failure["reason"].as_str().unwrap().is_empty());
+        assert_eq!(denied.answer["denied"]["decided_by"], "coordinator");
+        assert_eq!(denied.answer["idempotency_key"], rule);
+    }
+}
+
+/// Two processes, one key, one payment: one signature.
+fn twice_at_once(dev: &Dev, wallet: Address) {
+    let both = [dev.pay(FRIEND, 5, "twice"), dev.pay(FRIEND, 5, "twice")];
+    let [one, two] = both.map(|child| Ran::of(child).done());
+    check(&one, wallet, 5);
+    assert_eq!(one["signature"], two["signature"]);
+    assert_ne!(one["repeated_answer"], two["repeated_answer"], "one of them gave the other's answer");
+}
+
+/// The service node dies while it signs: the caller hears of it in time, and nothing but the node must be started again.
+fn a_killed_node(dev: &Dev, wallet: Address) {
+    let (before, began) = (dev.relayed(), Instant::now());
+    let asked = dev.pay(FRIEND, 7, "killed");
+    while dev.relayed() < before + MIDDLE_BYTES {
+        assert!(began.elapsed() < PATIENCE, "no session began");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    kill_process(dev.pid("service-1"), Signal::KILL).unwrap();
+    let failed = Ran::of(asked);
+    assert!(began.elapsed() < PATIENCE, "answered after {:?}", began.elapsed());
+    assert_eq!(failed.code, 5, "{}", failed.answer);
+    assert_eq!(failed.answer["error"]["nodes"], serde_json::json!(["service-1"]), "{}", failed.answer);
+    let up = dev.run(&["dev", "up"]).done();
+    assert_eq!(up["started"], serde_json::json!(["service-1"]));
+    check(&Ran::of(dev.pay(FRIEND, 7, "killed")).done(), wallet, 7);
+}
