@@ -103,6 +103,18 @@ impl PrimesPool {
         }
     }
 
+    /// Waits until a set is ready. It is not kept for the caller: another may take it.
+    ///
+    /// # Errors
+    /// A node that is shutting down.
+    pub(crate) async fn found(&self) -> Result<(), PoolError> {
+        match &self.0 {
+            #[cfg(feature = "dev")]
+            Kind::Dev(_) => Ok(()),
+            Kind::Found(shared) => shared.found().await,
+        }
+    }
+
     /// Takes one set out of the pool, waiting until one is found. It is deleted, synced, before it is returned: whatever
     /// happens next, no two groups are ever made from it.
     ///
@@ -151,17 +163,32 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn found(&self) -> Result<(), PoolError> {
+        self.wait_for(|| async { Ok((self.state().ready > 0).then_some(())) }).await
+    }
+
     async fn take(self: &Arc<Self>) -> Result<Primes, PoolError> {
+        let take = || async {
+            let shared = Arc::clone(self);
+            tokio::task::spawn_blocking(move || shared.take_stored()).await.map_err(|_| PoolError::Stopped)?
+        };
+        let primes = self.wait_for(take).await?;
+        self.wanted.notify_all();
+        Ok(primes)
+    }
+
+    /// Looks, again and again, until there is what was looked for.
+    async fn wait_for<T, F>(&self, look: impl Fn() -> F) -> Result<T, PoolError>
+    where
+        F: Future<Output = Result<Option<T>, PoolError>>,
+    {
         let _waiting = Waiting::new(self);
         let started = Instant::now();
         loop {
             // Registered before looking, so that a set found in between is not missed.
             let found = self.found.notified();
-            let shared = Arc::clone(self);
-            let taken = tokio::task::spawn_blocking(move || shared.take_stored()).await;
-            if let Some(primes) = taken.map_err(|_| PoolError::Stopped)?? {
-                self.wanted.notify_all();
-                return Ok(primes);
+            if let Some(answer) = look().await? {
+                return Ok(answer);
             }
             if self.state().stopped {
                 return Err(PoolError::Stopped);

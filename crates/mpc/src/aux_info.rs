@@ -76,7 +76,7 @@ pub async fn generate_aux(
         .set_progress_tracer(&mut stages)
         .start(&mut OsRng, network)
         .await
-        .map_err(|error| blame::classify(&error, party.participants))?;
+        .map_err(|error| blame::classify(&error, party.participants, party.me))?;
     let aux = GroupAux { info, me: party.me };
     aux.check(moduli).map_err(|error| MpcError::Peer { party: None, reason: error.to_string() })?;
     Ok(aux)

@@ -11,8 +11,12 @@ use quorate_types::PartyIndex;
 use crate::error::MpcError;
 use crate::wire::WireError;
 
-/// Turns a library error into ours. `participants` maps the library's positions back to keygen indices.
-pub(crate) fn classify<E: Error + 'static>(error: &E, participants: &[PartyIndex]) -> MpcError {
+/// Turns a library error of party `me` into ours. `participants` maps the library's positions back to keygen indices.
+pub(crate) fn classify<E: Error + 'static>(
+    error: &E,
+    participants: &[PartyIndex],
+    me: PartyIndex,
+) -> MpcError {
     let chain = || causes(error);
     let wire = chain().find_map(|error| error.downcast_ref::<WireError>());
     match wire {
@@ -30,7 +34,8 @@ pub(crate) fn classify<E: Error + 'static>(error: &E, participants: &[PartyIndex
     if says("eof while rec") {
         MpcError::Closed
     } else if says("malicious") {
-        MpcError::Peer { party: faulty_party(&format!("{error:?}"), participants), reason }
+        let named = faulty_party(&format!("{error:?}"), participants);
+        MpcError::Peer { party: named.or_else(|| only_other(participants, me)), reason }
     } else {
         MpcError::Bug(reason)
     }
@@ -40,7 +45,15 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
-/// The first party the library blames; in a session of two, it can only be the other one.
+/// Of two parties, the one that is not `me`: whom the library blames without a name.
+fn only_other(participants: &[PartyIndex], me: PartyIndex) -> Option<PartyIndex> {
+    match participants {
+        [other, one] | [one, other] if *one == me && *other != me => Some(*other),
+        _ => None,
+    }
+}
+
+/// The first party the library blames.
 fn faulty_party(debug: &str, participants: &[PartyIndex]) -> Option<PartyIndex> {
     let after = |mark| debug.split_once(mark).map(|(_, rest)| rest);
     // Key generation lists bare positions: `parties: [1]`.
@@ -60,5 +73,13 @@ mod tests {
         assert_eq!(faulty_party("Feldman { parties: [0] }", &[1, 2]), Some(1));
         assert_eq!(faulty_party("faulty_party: 9", &[0, 2]), None);
         assert_eq!(faulty_party("nobody", &[0, 2]), None);
+    }
+
+    #[test]
+    fn of_two_parties_the_other_is_to_blame() {
+        assert_eq!(only_other(&[0, 1], 0), Some(1));
+        assert_eq!(only_other(&[0, 2], 2), Some(0));
+        assert_eq!(only_other(&[0, 2], 1), None);
+        assert_eq!(only_other(&[0, 1, 2], 1), None);
     }
 }

@@ -23,6 +23,6 @@ pub async fn generate_key(party: Party<'_>, wire: Wire) -> Result<CoreShare, Mpc
         .enforce_reliable_broadcast(true)
         .start(&mut OsRng, network)
         .await
-        .map_err(|error| blame::classify(&error, party.participants))?;
+        .map_err(|error| blame::classify(&error, party.participants, party.me))?;
     CoreShare::new(share).map_err(|error| MpcError::Bug(error.to_string()))
 }

@@ -76,7 +76,7 @@ pub async fn generate_presignature(
         .enforce_reliable_broadcast(true)
         .generate_presignature(&mut OsRng, network)
         .await
-        .map_err(|error| blame::classify(&error, party.participants))?;
+        .map_err(|error| blame::classify(&error, party.participants, party.me))?;
     if public.commitments.len() != party.participants.len() {
         return Err(MpcError::Bug("presignature has the wrong number of commitments".to_owned()));
     }

@@ -31,12 +31,14 @@ pub(crate) async fn run(
         cold::check_ready(node)?;
     }
     link.progress("finding primes");
-    let primes = node.primes.take().await.map_err(|error| SessionError::Bug(error.to_string()))?;
+    node.primes.found().await.map_err(bug)?;
     let subject = Transcript::new("quorate/aux-group/v1").field(group.as_str().as_bytes()).finish();
     let terms = place.terms(node, Protocol::Aux, subject);
     link.progress("waiting for the others");
     let mut joined = link.agree(node, terms).await?;
 
+    // Taken only now: a session the others never join costs no primes.
+    let primes = node.primes.take().await.map_err(bug)?;
     let (eid, me, moduli) = (joined.eid(), node.role.index(), node.moduli);
     let participants = joined.indices();
     let mut stages = Stages(joined.link().progress_sender());
