@@ -59,6 +59,17 @@ pub enum StartError {
     Record(String),
 }
 
+impl StartError {
+    /// Whether the operator can put it right by changing the configuration or a file it names.
+    pub const fn is_configuration(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Tls(_) | Self::Manifest(_) | Self::Health(_) | Self::Listen(_) => true,
+            Self::Store(error) => error.is_operators(),
+            Self::Audit(_) | Self::Record(_) => false,
+        }
+    }
+}
+
 /// Why a coordinator stopped by itself.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Stopped {

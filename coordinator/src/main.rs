@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use quorate_coordinator::{App, Config, Running, StartError};
+use quorate_coordinator::{App, Config, Running};
 use quorate_types::SystemClock;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -74,14 +74,7 @@ async fn run(config: Config) -> ExitCode {
     match App::start(config, Arc::new(SystemClock)).await {
         Ok(running) => serve(running).await,
         Err(error) => {
-            let code = match &error {
-                StartError::Config(_) | StartError::Tls(_) | StartError::Manifest(_) => CONFIG,
-                StartError::Store(_)
-                | StartError::Audit(_)
-                | StartError::Record(_)
-                | StartError::Listen(_)
-                | StartError::Health(_) => INTERNAL,
-            };
+            let code = if error.is_configuration() { CONFIG } else { INTERNAL };
             fail(&error, code)
         }
     }

@@ -1,21 +1,21 @@
 //! Errors to the wire. The one place, and exhaustive: a new error does not compile until it has its kind.
 
-use prost::Message;
 use quorate_proto::{status_with, v1};
 use quorate_types::NodeId;
-use tonic::{Code, Status};
+use tonic::Status;
 use v1::failure::Kind;
 
 use crate::error::{Internal, OpError};
+
+/// The status of a caller whose role may not call this.
+pub(crate) fn forbidden(words: &str) -> Status {
+    status_with(&told(Kind::Forbidden, "role", words, &[]))
+}
 
 /// The status a caller gets.
 pub(crate) fn status(error: &OpError) -> Status {
     let failure = failure(error);
     tracing::info!(kind = error.kind(), field = failure.field, reason = failure.reason, "refused or failed");
-    if matches!(error, OpError::Forbidden(_)) {
-        let details = failure.encode_to_vec().into();
-        return Status::with_details(Code::PermissionDenied, failure.reason, details);
-    }
     status_with(&failure)
 }
 
@@ -25,7 +25,7 @@ fn failure(error: &OpError) -> v1::Failure {
         OpError::Invalid { field, reason } => told(Kind::Invalid, field, reason, &[]),
         OpError::Conflict { field, reason, nodes } => told(Kind::Conflict, field, reason, nodes),
         OpError::NotFound { what, .. } => told(Kind::NotFound, what, &error.to_string(), &[]),
-        OpError::Forbidden(_) => told(Kind::Invalid, "", &error.to_string(), &[]),
+        OpError::Forbidden(_) => told(Kind::Forbidden, "", &error.to_string(), &[]),
         OpError::Unavailable { reason, nodes } => told(Kind::Unavailable, "", reason, nodes),
         OpError::Timeout { reason, nodes } => told(Kind::Timeout, "", reason, nodes),
         OpError::PeerFault { reason, nodes } => told(Kind::PeerFault, "", reason, nodes),
@@ -58,6 +58,7 @@ mod tests {
     use super::*;
     use quorate_proto::failure_of;
     use quorate_store::StoreError;
+    use tonic::Code;
 
     fn node() -> Vec<NodeId> {
         vec!["agent-1".parse().unwrap()]
@@ -91,6 +92,7 @@ mod tests {
                 1,
             ),
             (OpError::PeerFault { reason: reason(), nodes: node() }, Code::Aborted, Kind::PeerFault, "", 1),
+            (OpError::Forbidden("x".to_owned()), Code::PermissionDenied, Kind::Forbidden, "", 0),
             (OpError::defect("why"), Code::Internal, Kind::Internal, "", 0),
             (
                 Internal::NodeDefect { node: node().remove(0), reason: reason() }.into(),
@@ -107,7 +109,6 @@ mod tests {
             assert_eq!((failure.kind(), failure.field.as_str()), (kind, field), "{error}");
             assert_eq!(failure.nodes.len(), nodes, "{error}");
         }
-        assert_eq!(status(&OpError::Forbidden("x".to_owned())).code(), Code::PermissionDenied);
     }
 
     #[test]

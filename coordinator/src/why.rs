@@ -71,15 +71,18 @@ fn failures(ended: &Ended) -> impl Iterator<Item = (&NodeId, &v1::SessionFailure
 /// A node's words are repeated with its name: they are its claim.
 fn blame(ended: &Ended, node: &NodeId, failure: &v1::SessionFailure) -> OpError {
     let reason = format!("node {node}: {}", quoted(&failure.reason));
+    // Itself, where it names nobody of this session.
+    let named = |name: &str| {
+        let other = ended.heard.iter().map(|(other, _)| other).find(|other| other.as_str() == name);
+        vec![other.unwrap_or(node).clone()]
+    };
     match failure.fault() {
         Fault::Caller => OpError::invalid(quoted(&failure.field), reason),
-        Fault::Peer => {
-            let blamed =
-                ended.heard.iter().map(|(other, _)| other).find(|other| other.as_str() == failure.blamed);
-            OpError::PeerFault { reason, nodes: vec![blamed.unwrap_or(node).clone()] }
-        }
+        Fault::Peer => OpError::PeerFault { reason, nodes: named(&failure.blamed) },
         Fault::Bug => Internal::NodeDefect { node: node.clone(), reason }.into(),
-        Fault::Network | Fault::Unspecified => OpError::Unavailable { reason, nodes: vec![node.clone()] },
+        Fault::Network | Fault::Unspecified => {
+            OpError::Unavailable { reason, nodes: named(&failure.waited_for) }
+        }
     }
 }
 
@@ -101,8 +104,8 @@ mod tests {
 
     fn failure(fault: Fault, released: bool) -> Outcome {
         let (blamed, field) = ("service-1".to_owned(), "payload".to_owned());
-        let reason = "because".to_owned();
-        Outcome::Failed(v1::SessionFailure { fault: fault.into(), blamed, field, reason, released })
+        let (fault, reason) = (fault.into(), "because".to_owned());
+        Outcome::Failed(v1::SessionFailure { fault, blamed, field, reason, released, ..Default::default() })
     }
 
     fn ended(agent: Option<Outcome>, service: Option<Outcome>) -> Ended {
@@ -161,6 +164,21 @@ mod tests {
         let (error, again) = error(&both);
         assert!(matches!(error, OpError::Unavailable { nodes, .. } if nodes[0].as_str() == "service-1"));
         assert!(again);
+    }
+
+    #[test]
+    fn of_a_session_that_ran_out_of_time_the_awaited_node_is_named() {
+        let waiting = |waited_for: &str| {
+            let (fault, waited_for) = (Fault::Network.into(), waited_for.to_owned());
+            Some(Outcome::Failed(v1::SessionFailure { fault, waited_for, ..Default::default() }))
+        };
+        for (waited_for, named) in [("agent-1", "agent-1"), ("", "service-1"), ("stranger", "service-1")] {
+            let mut both = ended(Some(failure(Fault::Network, false)), waiting(waited_for));
+            both.heard[0].1.stopped = true;
+            let (error, again) = error(&both);
+            assert!(matches!(error, OpError::Unavailable { nodes, .. } if nodes[0].as_str() == named));
+            assert!(again);
+        }
     }
 
     #[test]

@@ -117,6 +117,10 @@ pub(crate) fn refused(status: Status) -> Refusal {
     }
 }
 
+/// What to do where the certificate's role is not enough.
+const OTHER_ROLE: &str =
+    "use another role's profile with --config (operator provisions, gateway asks for signatures)";
+
 fn from_failure(failure: v1::Failure) -> Refusal {
     let (kind, next) = match failure.kind() {
         FailureKind::Invalid => (Kind::Invalid, None),
@@ -126,6 +130,7 @@ fn from_failure(failure: v1::Failure) -> Refusal {
             (Kind::Unavailable, Some("`quorate node list` tells who is attached; then try again"))
         }
         FailureKind::Timeout => (Kind::Timeout, Some("ask again: what was done is not done twice")),
+        FailureKind::Forbidden => (Kind::Forbidden, Some(OTHER_ROLE)),
         FailureKind::PeerFault => (Kind::PeerFault, Some("read the named nodes' logs before trying again")),
         FailureKind::Internal | FailureKind::Unspecified => {
             (Kind::Internal, Some("read the coordinator's log"))
@@ -147,7 +152,7 @@ fn from_code(status: &Status) -> Refusal {
             Kind::Forbidden,
             format!("the coordinator does not let this certificate do that: {words}"),
         )
-        .next("use another role's profile with --config (operator provisions, gateway asks for signatures)"),
+        .next(OTHER_ROLE),
         Code::Unavailable => Refusal::unavailable(format!("the coordinator went away: {words}"))
             .next("`quorate dev status` tells what is running"),
         Code::DeadlineExceeded | Code::Cancelled => {
@@ -182,6 +187,7 @@ mod tests {
             (FailureKind::Conflict, 4),
             (FailureKind::NotFound, 4),
             (FailureKind::Unavailable, 5),
+            (FailureKind::Forbidden, 4),
             (FailureKind::Timeout, 5),
             (FailureKind::PeerFault, 70),
             (FailureKind::Internal, 70),

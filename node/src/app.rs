@@ -18,6 +18,7 @@ use crate::config::{Config, ConfigError};
 use crate::documents::{Documents, DocumentsError, Expected, Offered};
 use crate::fatal::{Fatal, Watched};
 use crate::identity::{self, IdentityError};
+use crate::mark;
 use crate::maths::Maths;
 use crate::node::Node;
 use crate::primes::PrimesPool;
@@ -82,16 +83,7 @@ impl StartError {
             Self::Documents(error) => {
                 !matches!(error, DocumentsError::Store(_) | DocumentsError::Malformed(_))
             }
-            Self::Store(error) => matches!(
-                error,
-                StoreError::Kek { .. }
-                    | StoreError::WrongKek
-                    | StoreError::WrongBinding { .. }
-                    | StoreError::Locked { .. }
-                    | StoreError::ReadOnly { .. }
-                    | StoreError::NotPrivate { .. }
-                    | StoreError::Missing { .. }
-            ),
+            Self::Store(error) => error.is_operators(),
             Self::Threads(_) => false,
         }
     }
@@ -173,7 +165,10 @@ fn build(config: &Config, clock: Arc<dyn Clock>, fatal: Fatal) -> Result<Arc<Nod
 pub(crate) fn open_store(config: &Config, fatal: &Fatal) -> Result<Arc<dyn Store>, StartError> {
     let kek = config.kek.load()?;
     let binding = Binding { cluster: config.cluster.clone(), owner: config.node.to_string(), epoch: 0 };
-    let store = quorate_store::open(&config.data_dir.join("store"), &binding, &kek)?;
+    let directory = config.data_dir.join("store");
+    mark::check(&config.data_dir, &directory)?;
+    let store = quorate_store::open(&directory, &binding, &kek)?;
+    mark::leave(&config.data_dir)?;
     Ok(Arc::new(Watched::new(store, fatal.clone())))
 }
 

@@ -14,6 +14,7 @@ mod fatal;
 mod guard;
 pub mod harden;
 pub mod identity;
+mod mark;
 mod maths;
 mod node;
 mod ops;

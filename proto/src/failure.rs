@@ -12,6 +12,7 @@ pub fn status_with(failure: &v1::Failure) -> Status {
         v1::failure::Kind::Conflict => Code::FailedPrecondition,
         v1::failure::Kind::NotFound => Code::NotFound,
         v1::failure::Kind::Unavailable => Code::Unavailable,
+        v1::failure::Kind::Forbidden => Code::PermissionDenied,
         v1::failure::Kind::Timeout => Code::DeadlineExceeded,
         v1::failure::Kind::PeerFault => Code::Aborted,
         v1::failure::Kind::Internal | v1::failure::Kind::Unspecified => Code::Internal,

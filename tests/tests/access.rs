@@ -4,6 +4,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use quorate_proto::v1::cluster_service_client::ClusterServiceClient;
+use quorate_proto::v1::failure::Kind;
+use quorate_proto::{failure_of, v1};
 use quorate_tests::{CLUSTER, COORDINATOR, Cluster, World};
 use quorate_transport::pki::{Ca, Validity};
 use quorate_transport::{Expect, Identity, PeerRole, SpiffeId, connect};
@@ -67,6 +70,19 @@ async fn every_cell_of_the_role_table() {
             );
         }
     }
+    cluster.stop().await;
+}
+
+/// A refused role is told so in the same words as every other failure: kind, field and reason.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_role_is_told_as_a_failure() {
+    let cluster = Cluster::coordinator_only(World::new()).await;
+    let mut client = ClusterServiceClient::new(cluster.channel(Gateway).await);
+    let status = client.list_nodes(v1::ListNodesRequest {}).await.unwrap_err();
+    let failure = failure_of(&status).unwrap();
+    assert_eq!((status.code(), failure.kind()), (Code::PermissionDenied, Kind::Forbidden));
+    assert_eq!(failure.field, "role");
+    assert!(failure.reason.contains("role gateway may not call"), "{}", failure.reason);
     cluster.stop().await;
 }
 

@@ -6,11 +6,14 @@
 
 use quorate_audit::Event;
 use quorate_ledger::State;
-use quorate_types::UnixMillis;
+use quorate_types::{Transcript, UnixMillis};
 use serde_json::json;
 
 use crate::db::Db;
 use crate::error::OpError;
+
+/// Requests whose unknown outcome is in the log, each attempt once.
+const TOLD: &str = "settle_told";
 
 /// How many requests were found under way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,6 +39,15 @@ pub(crate) async fn settle(db: &Db, now: UnixMillis) -> Result<Settled, OpError>
                 }
                 State::Releasing | State::Done | State::Void => {
                     settled.left_spent += 1;
+                    let told = Transcript::new("quorate/settle/v1")
+                        .field(wallet.as_str().as_bytes())
+                        .field(key.as_str().as_bytes())
+                        .field(&entry.attempt.to_be_bytes())
+                        .finish();
+                    if txn.get(TOLD, told.as_slice())?.is_some() {
+                        continue;
+                    }
+                    txn.put(TOLD, told.as_slice(), &[])?;
                     Event::new("sign.outcome_unknown")
                 }
             };

@@ -93,7 +93,7 @@ pub(crate) async fn serve(
         .http2_max_header_list_size(HEADER_BYTES)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .layer(AccessLayer::new(GRANTS))
+        .layer(AccessLayer::new(GRANTS).refusing_with(crate::status::forbidden))
         .serve_with_incoming_shutdown(routes, incoming, stop)
         .await
 }

@@ -241,9 +241,9 @@ fn failure(fault: Fault, released: bool) -> Outcome {
     Outcome::Failed(v1::SessionFailure {
         fault: fault.into(),
         blamed,
-        field: String::new(),
         reason,
         released,
+        ..Default::default()
     })
 }
 

@@ -121,6 +121,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the operator can put it right: the key, the directory, or whose store it is.
+    pub const fn is_operators(&self) -> bool {
+        matches!(
+            self,
+            Self::Kek { .. }
+                | Self::WrongKek
+                | Self::WrongBinding { .. }
+                | Self::Locked { .. }
+                | Self::ReadOnly { .. }
+                | Self::NotPrivate { .. }
+                | Self::Missing { .. }
+        )
+    }
+
     /// True where the process must stop (exit code 70): after a failed sync nobody knows what is on disk, and a
     /// second try may report success for data the kernel has already thrown away.
     pub const fn is_fatal(&self) -> bool {

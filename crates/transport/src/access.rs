@@ -21,12 +21,22 @@ pub struct Grant(pub &'static str, pub &'static [PeerRole]);
 #[derive(Clone, Copy, Debug)]
 pub struct AccessLayer {
     grants: &'static [Grant],
+    refusal: Refusal,
 }
+
+/// Makes the status of a refusal from its reason: a server tells its own kind of detail with it.
+pub type Refusal = fn(&str) -> Status;
 
 impl AccessLayer {
     /// A layer over this table. An empty table denies everything.
     pub const fn new(grants: &'static [Grant]) -> Self {
-        Self { grants }
+        Self { grants, refusal: |reason| Status::permission_denied(reason) }
+    }
+
+    /// The same, which refuses with this status.
+    #[must_use]
+    pub const fn refusing_with(self, refusal: Refusal) -> Self {
+        Self { refusal, ..self }
     }
 
     /// Whether the table grants `path` to `role`.
@@ -78,12 +88,13 @@ where
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let path = request.uri().path();
         let Some(peer) = peer(request.extensions()) else {
-            return denied("none", "no authenticated peer".to_owned());
+            return denied("none", (self.table.refusal)("no authenticated peer"));
         };
         let role = peer.id.role();
         if !self.table.allows(role, path) {
             tracing::warn!(peer = %peer.id, address = %peer.address, path, "denied by role");
-            return denied(role.as_str(), format!("role {role} may not call {path}"));
+            let reason = format!("role {role} may not call {path}");
+            return denied(role.as_str(), (self.table.refusal)(&reason));
         }
         Either::Left(self.inner.call(request))
     }
@@ -92,8 +103,8 @@ where
 /// A trailers-only answer: gRPC's status in the headers and no body.
 fn denied<F, R: Default, E>(
     role: &'static str,
-    message: String,
+    status: Status,
 ) -> Either<F, Ready<Result<http::Response<R>, E>>> {
     metrics::counter!("quorate_access_denied_total", "role" => role).increment(1);
-    Either::Right(ready(Ok(Status::permission_denied(message).into_http())))
+    Either::Right(ready(Ok(status.into_http())))
 }

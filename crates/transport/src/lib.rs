@@ -21,7 +21,7 @@ mod spiffe;
 mod verify;
 mod watch;
 
-pub use access::{Access, AccessLayer, Grant};
+pub use access::{Access, AccessLayer, Grant, Refusal};
 pub use certificate::IdentityError;
 pub use connect::{Expect, connect};
 pub use error::{ConnectError, ListenError, TlsError};

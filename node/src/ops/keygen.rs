@@ -31,7 +31,7 @@ pub(crate) async fn run(
     let agent: AgentId = required("agent", &start.agent)?;
     let group: GroupId = required("group", &start.group)?;
     let place = Place::find(node, &group)?;
-    node.vault.check_new(&wallet).map_err(|reason| SessionError::caller("wallet", reason))?;
+    node.vault.check_new(&wallet)?;
     if node.role == Role::Cold {
         cold::check_ready(node)?;
     }

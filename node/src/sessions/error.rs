@@ -27,6 +27,9 @@ pub(crate) enum SessionError {
     /// Messages did not arrive, or somebody unknown spoiled them.
     #[error("{0}")]
     Network(String),
+    /// The deadline passed before all of a round's messages came. Nobody's fault: they may be on their way.
+    #[error("timed out, waiting for {names}")]
+    Waiting { parties: Vec<PartyIndex>, names: String },
     /// This program, or its disk.
     #[error("internal: {0}")]
     Bug(String),
@@ -54,26 +57,28 @@ impl SessionError {
         match self {
             Self::Denied(_) | Self::Caller { .. } => v1::session_failure::Fault::Caller,
             Self::Peer { .. } => v1::session_failure::Fault::Peer,
-            Self::Network(_) => v1::session_failure::Fault::Network,
+            Self::Network(_) | Self::Waiting { .. } => v1::session_failure::Fault::Network,
             Self::Bug(_) | Self::Fatal(_) => v1::session_failure::Fault::Bug,
         }
     }
 
-    /// The outcome to report. `blamed` names a party's node; `released` says whether this node's contribution left.
+    /// The outcome to report. `node` names a party's node; `released` says whether this node's contribution left.
     pub(crate) fn outcome(
         &self,
         me: &str,
         released: bool,
-        blamed: impl Fn(PartyIndex) -> Option<String>,
+        node: impl Fn(PartyIndex) -> Option<String>,
     ) -> v1::session_outcome::Outcome {
         if let Self::Denied(denial) = self {
             return v1::session_outcome::Outcome::Denied(denial_to_pb(denial, me));
         }
-        let (field, party) = match self {
-            Self::Caller { field, .. } => ((*field).to_owned(), None),
-            Self::Peer { party, .. } => (String::new(), blamed(*party)),
-            _ => (String::new(), None),
-        };
+        let field = if let Self::Caller { field, .. } = self { field } else { "" };
+        let (mut blamed, mut waited_for) = (None, None);
+        match self {
+            Self::Peer { party, .. } => blamed = node(*party),
+            Self::Waiting { parties, .. } => waited_for = parties.first().and_then(|party| node(*party)),
+            _ => {}
+        }
         let reason = match self {
             Self::Caller { reason, .. } | Self::Peer { reason, .. } => reason.clone(),
             // What went wrong inside is for this node's own log.
@@ -83,10 +88,11 @@ impl SessionError {
         };
         v1::session_outcome::Outcome::Failed(v1::SessionFailure {
             fault: self.fault().into(),
-            blamed: party.unwrap_or_default(),
-            field,
+            blamed: blamed.unwrap_or_default(),
+            field: field.to_owned(),
             reason,
             released,
+            waited_for: waited_for.unwrap_or_default(),
         })
     }
 }

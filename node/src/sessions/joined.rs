@@ -204,7 +204,7 @@ impl<'a> Joined<'a> {
         let waiting = self.watch.expired(now).map(|Expired { waiting, .. }| waiting).unwrap_or_default();
         let node = |index: &PartyIndex| self.participants.iter().find(|party| party.index == *index);
         let names: Vec<_> = waiting.iter().filter_map(node).map(|party| party.node.to_string()).collect();
-        SessionError::Network(format!("timed out, waiting for {}", names.join(" and ")))
+        SessionError::Waiting { names: names.join(" and "), parties: waiting }
     }
 
     /// The node that plays `party`.

@@ -119,6 +119,8 @@ pub mod failure {
         PeerFault = 6,
         /// A defect in Quorate, or a broken disk.
         Internal = 7,
+        /// The caller's role may not do this.
+        Forbidden = 8,
     }
     impl Kind {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -135,6 +137,7 @@ pub mod failure {
                 Self::Timeout => "KIND_TIMEOUT",
                 Self::PeerFault => "KIND_PEER_FAULT",
                 Self::Internal => "KIND_INTERNAL",
+                Self::Forbidden => "KIND_FORBIDDEN",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -148,6 +151,7 @@ pub mod failure {
                 "KIND_TIMEOUT" => Some(Self::Timeout),
                 "KIND_PEER_FAULT" => Some(Self::PeerFault),
                 "KIND_INTERNAL" => Some(Self::Internal),
+                "KIND_FORBIDDEN" => Some(Self::Forbidden),
                 _ => None,
             }
         }
@@ -3285,6 +3289,9 @@ pub struct SessionFailure {
     /// Whether this node's contribution had already left.
     #[prost(bool, tag = "5")]
     pub released: bool,
+    /// Whose messages did not come in time, where that is why. Nobody is blamed for it.
+    #[prost(string, tag = "6")]
+    pub waited_for: ::prost::alloc::string::String,
 }
 /// Nested message and enum types in `SessionFailure`.
 pub mod session_failure {
