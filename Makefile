@@ -39,5 +39,5 @@ deny: ## licences, sources, bans, and advisories wherever the database can be fe
 	CARGO_DENY_VERSION=$(CARGO_DENY_VERSION) deploy/deny.sh
 
 bench: setup ## prints p50, p95 and p99; asserts nothing
-	cargo build --release --locked --workspace --examples
-	for bench in commit_latency evaluate_latency; do $(BIN)/examples/$$bench; done
+	cargo build --release --locked --workspace --bins --examples
+	for bench in commit_latency evaluate_latency foundation; do $(BIN)/examples/$$bench; done

@@ -22,6 +22,11 @@ impl Stage {
     /// Starts these nodes from a copy of the golden world.
     pub async fn new(roles: &[Role]) -> Self {
         let world = tokio::task::spawn_blocking(|| golden().world()).await.unwrap();
+        Self::of(world, roles).await
+    }
+
+    /// Starts these nodes from this world.
+    pub async fn of(world: World, roles: &[Role]) -> Self {
         let relay = Relay::start(&world).await;
         let mut stage = Self { world, relay, nodes: BTreeMap::new() };
         for role in roles {

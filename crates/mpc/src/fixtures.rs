@@ -1,6 +1,7 @@
 //! A finished group made from the dev primes, and an in-memory network with a relay that may lie. For tests and
 //! benchmarks only: everything here is public.
 
+use cggmp24::supported_curves::Secp256k1;
 use futures::channel::mpsc;
 use futures::future::{self, Either};
 use futures::{FutureExt, Stream, StreamExt, TryFutureExt};
@@ -10,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::aux_info::{AuxError, GroupAux};
 use crate::error::MpcError;
 use crate::primes::Moduli;
+use crate::share::CoreShare;
 use crate::wire::{Inbound, Outbound, Recipient, Wire};
 
 /// Room for every message of a session, so that no party waits for another to read.
@@ -32,6 +34,18 @@ pub fn group_bytes(party: PartyIndex) -> &'static [u8] {
 /// [`AuxError`] where there is no such party.
 pub fn group_aux(party: PartyIndex) -> Result<GroupAux, AuxError> {
     GroupAux::from_bytes(group_bytes(party), Moduli::Dev)
+}
+
+/// A bare share joined with the committed dev group's auxiliary info and its tables, for measuring the library alone.
+///
+/// # Errors
+/// Where there is no such party, or the share is another's.
+pub fn library_share(
+    share: cggmp24::IncompleteKeyShare<Secp256k1>,
+    party: PartyIndex,
+) -> Result<cggmp24::KeyShare<Secp256k1>, Box<dyn std::error::Error + Send + Sync>> {
+    let aux = group_aux(party)?.with_tables()?;
+    Ok(CoreShare::new(share)?.with_aux(&aux)?.key)
 }
 
 /// One message on its way from a party to one other.
