@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::broadcast::{self, Broadcast};
 use crate::envelope::{self, EnvelopeError, Header, MAX_STRAYS, SealError, Stray, TRAILER_BYTES};
 use crate::line::{Line, Mark, Seen};
-use crate::{Caps, Eid, NodeKey};
+use crate::{Caps, Eid, LastWord, NodeKey};
 
 /// Who a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,19 @@ impl Channel {
     /// The other participants, ascending, each with the boot id it signed.
     pub fn peers(&self) -> impl Iterator<Item = (PartyIndex, BootId)> {
         self.lines.iter().map(|(index, line)| (*index, line.boot))
+    }
+
+    /// Ends a presigning session. What is left of its keys is for one message `from` one party `to` another, this node
+    /// being one of them. `None` for anybody else, and after any other protocol.
+    pub fn into_last_word(mut self, from: PartyIndex, to: PartyIndex) -> Option<LastWord> {
+        let (peer, sending) = match self.me {
+            me if me == from => (to, true),
+            me if me == to => (from, false),
+            _ => return None,
+        };
+        let keys = self.lines.remove(&peer)?.last_word?;
+        let cipher = if sending { keys.sending } else { keys.receiving };
+        Some(LastWord::new(self.eid, (from, to), sending, cipher))
     }
 
     /// Seals `body` of `round`: one envelope per recipient. A message to all is signed once, and every recipient gets

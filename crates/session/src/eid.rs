@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use quorate_types::Transcript;
+use quorate_types::{B256, Transcript};
 
 use crate::terms::Terms;
 
@@ -20,6 +20,17 @@ impl Eid {
         for open in opens {
             let hash = Transcript::new("quorate/open-hash/v1").field(open).finish();
             transcript = transcript.field(hash.as_slice());
+        }
+        Self(transcript.finish().0)
+    }
+
+    /// The execution id of one signing with a presignature: over the execution id of the session that made it, which
+    /// holds every participant's nonce, and every field of `terms`, as this node was shown and holds them. A presignature
+    /// signs once, so no two signings have one id; nodes that were shown different things have different ones.
+    pub fn online(presignature: &B256, terms: &Terms) -> Self {
+        let mut transcript = Transcript::new("quorate/online-eid/v1").field(presignature.as_slice());
+        for (_, value) in terms.fields() {
+            transcript = transcript.field(&value);
         }
         Self(transcript.finish().0)
     }

@@ -10,7 +10,9 @@
 //! and after [`MAX_STRAYS`] of them the session ends as a failure of the network. A peer that signs two different opens
 //! leaves the others with two execution ids: nothing opens, and that too looks, and is treated, like the network.
 //!
-//! Sessions are never persisted or resumed. Each error says [whose fault](Fault) it is.
+//! Sessions are never persisted or resumed. A presigning session leaves one thing behind: the key of one message, the
+//! [`LastWord`], with which its presignature is used.
+//! Each error says [whose fault](Fault) it is.
 
 mod broadcast;
 mod caps;
@@ -19,6 +21,7 @@ mod eid;
 mod envelope;
 mod fault;
 mod key;
+mod last_word;
 mod line;
 mod open;
 mod open_error;
@@ -36,6 +39,7 @@ pub use eid::Eid;
 pub use envelope::{EnvelopeError, MAX_MESSAGES, MAX_STRAYS, SealError, Stray};
 pub use fault::Fault;
 pub use key::{BadSignature, NodeKey, NodePublicKey, NodePublicKeyError};
+pub use last_word::LastWord;
 pub use open::{MAX_OPEN_BYTES, Opening};
 pub use open_error::OpenError;
 pub use statement::{

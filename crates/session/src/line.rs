@@ -11,7 +11,23 @@ use zeroize::Zeroizing;
 use crate::envelope::{HEADER_BYTES, Header, MAX_MESSAGES, SealError, TAG_BYTES};
 use crate::{Eid, NodePublicKey};
 
-const INFO: &[u8] = b"quorate/pair-key/v1";
+/// What a key is for. No key is for two things.
+#[derive(Clone, Copy)]
+pub(crate) enum Use {
+    /// The envelopes of the session.
+    Envelopes,
+    /// The one message that follows a presigning session.
+    LastWord,
+}
+
+impl Use {
+    const fn info(self) -> &'static [u8] {
+        match self {
+            Use::Envelopes => b"quorate/pair-key/v1",
+            Use::LastWord => b"quorate/last-word-key/v1",
+        }
+    }
+}
 
 /// The key for messages `from` one party `to` another: HKDF-SHA256 (RFC 5869) of the X25519 secret, salted with the
 /// execution id. Each direction has its own, so a nonce counted up by its only sender is never used twice, and an
@@ -19,42 +35,49 @@ const INFO: &[u8] = b"quorate/pair-key/v1";
 pub(crate) fn direction_key(
     shared: &SharedSecret,
     eid: Eid,
-    from: PartyIndex,
-    to: PartyIndex,
+    (from, to): (PartyIndex, PartyIndex),
+    purpose: Use,
 ) -> Option<ChaCha20Poly1305> {
-    let info = [INFO, &from.to_be_bytes(), &to.to_be_bytes()].concat();
+    let info = [purpose.info(), &from.to_be_bytes(), &to.to_be_bytes()].concat();
     let mut key = Zeroizing::new([0_u8; 32]);
     Hkdf::<Sha256>::new(Some(eid.as_bytes()), shared.as_bytes()).expand(&info, &mut *key).ok()?;
     ChaCha20Poly1305::new_from_slice(&*key).ok()
 }
 
-/// The pair keys and counters towards one peer. The ciphers wipe their keys on drop.
+/// One key for each direction between this node and a peer. The ciphers wipe their keys on drop.
+pub(crate) struct Keys {
+    pub(crate) sending: ChaCha20Poly1305,
+    pub(crate) receiving: ChaCha20Poly1305,
+}
+
+impl Keys {
+    pub(crate) fn derive(
+        shared: &SharedSecret,
+        eid: Eid,
+        (me, peer): (PartyIndex, PartyIndex),
+        purpose: Use,
+    ) -> Option<Self> {
+        let sending = direction_key(shared, eid, (me, peer), purpose)?;
+        let receiving = direction_key(shared, eid, (peer, me), purpose)?;
+        Some(Self { sending, receiving })
+    }
+}
+
+/// The pair keys and counters towards one peer.
 pub(crate) struct Line {
     pub(crate) key: NodePublicKey,
     pub(crate) boot: BootId,
-    sending: ChaCha20Poly1305,
-    receiving: ChaCha20Poly1305,
+    keys: Keys,
+    /// Only of a presigning session.
+    pub(crate) last_word: Option<Keys>,
     next: u16,
     pub(crate) messages: Seen,
     pub(crate) broadcasts: Seen,
 }
 
 impl Line {
-    pub(crate) fn new(
-        key: NodePublicKey,
-        boot: BootId,
-        sending: ChaCha20Poly1305,
-        receiving: ChaCha20Poly1305,
-    ) -> Self {
-        Self {
-            key,
-            boot,
-            sending,
-            receiving,
-            next: 0,
-            messages: Seen::default(),
-            broadcasts: Seen::default(),
-        }
+    pub(crate) fn new(key: NodePublicKey, boot: BootId, keys: Keys, last_word: Option<Keys>) -> Self {
+        Self { key, boot, keys, last_word, next: 0, messages: Seen::default(), broadcasts: Seen::default() }
     }
 
     /// The number of the next message to this peer. It is taken before anything is sealed under it, so an error later
@@ -77,6 +100,7 @@ impl Line {
         bytes.extend_from_slice(trailer);
         let (head, text) = bytes.split_at_mut_checked(HEADER_BYTES).ok_or(SealError::Cipher)?;
         let tag = self
+            .keys
             .sending
             .encrypt_in_place_detached(&nonce(header.number), head, text)
             .map_err(|_| SealError::Cipher)?;
@@ -87,7 +111,7 @@ impl Line {
     /// The plaintext, where the peer, and nobody else, sealed it under this header.
     pub(crate) fn unseal(&self, number: u16, head: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let mut text = Zeroizing::new(sealed.to_vec());
-        self.receiving.decrypt_in_place(&nonce(number), head, &mut *text).ok()?;
+        self.keys.receiving.decrypt_in_place(&nonce(number), head, &mut *text).ok()?;
         Some(text)
     }
 }

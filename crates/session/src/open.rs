@@ -8,8 +8,8 @@ use rand_core::CryptoRngCore;
 use x25519_dalek::{PublicKey as EphemeralKey, SharedSecret, StaticSecret};
 
 use crate::channel::Channel;
-use crate::line::{self, Line};
-use crate::{BadSignature, Caps, Eid, NodeKey, NodePublicKey, OpenError, Terms, TermsError};
+use crate::line::{Keys, Line, Use};
+use crate::{BadSignature, Caps, Eid, NodeKey, NodePublicKey, OpenError, Protocol, Terms, TermsError};
 
 /// Largest signed open accepted, in bytes. The longest honest one is smaller.
 pub const MAX_OPEN_BYTES: usize = 1024;
@@ -92,10 +92,11 @@ impl Opening {
         let eid = Eid::derive(&self.terms, opens.values().map(|open| open.bytes));
         let mut lines = BTreeMap::new();
         for (index, (open, key, shared)) in peers {
-            let pair_key =
-                |from, to| line::direction_key(&shared, eid, from, to).ok_or(OpenError::Derivation);
-            let line = Line::new(key, open.boot, pair_key(self.me, index)?, pair_key(index, self.me)?);
-            lines.insert(index, line);
+            let derive =
+                |purpose| Keys::derive(&shared, eid, (self.me, index), purpose).ok_or(OpenError::Derivation);
+            let presigning = self.terms.protocol == Protocol::Presign;
+            let last_word = presigning.then(|| derive(Use::LastWord)).transpose()?;
+            lines.insert(index, Line::new(key, open.boot, derive(Use::Envelopes)?, last_word));
         }
         Ok(Channel::new(eid, self.me, self.key, lines, caps))
     }

@@ -18,15 +18,18 @@ pub enum Protocol {
     Keygen,
     /// One signature, by two parties.
     Sign,
+    /// One presignature, by the two parties that will sign with it.
+    Presign,
 }
 
 impl Protocol {
-    /// The protocol's name: `aux`, `keygen` or `sign`.
+    /// The protocol's name: `aux`, `keygen`, `sign` or `presign`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Protocol::Aux => "aux",
             Protocol::Keygen => "keygen",
             Protocol::Sign => "sign",
+            Protocol::Presign => "presign",
         }
     }
 
@@ -34,7 +37,7 @@ impl Protocol {
     pub const fn parties(self) -> u16 {
         match self {
             Protocol::Aux | Protocol::Keygen => PARTIES,
-            Protocol::Sign => THRESHOLD,
+            Protocol::Sign | Protocol::Presign => THRESHOLD,
         }
     }
 }
@@ -62,17 +65,17 @@ pub struct Terms {
     pub group: GroupId,
     /// The wallet; none for [`Protocol::Aux`].
     pub wallet: Option<WalletId>,
-    /// The wallet's public key; only [`Protocol::Sign`] has one.
+    /// The wallet's public key; only [`Protocol::Sign`] and [`Protocol::Presign`] have one.
     pub public_key: Option<PublicKey>,
     /// The wallet's share epoch, or the group's.
     pub epoch: u32,
-    /// Hash of the group's auxiliary information; [`Protocol::Sign`] needs it.
+    /// Hash of the group's auxiliary information; [`Protocol::Sign`] and [`Protocol::Presign`] need it.
     pub aux_hash: Option<B256>,
     /// Who takes part, ascending by index.
     pub participants: Vec<Participant>,
-    /// What it is about: the payload's hash (sign), the wallet record's (keygen) or the group record's (aux).
+    /// What it is about: the payload's hash (sign), the wallet record's (keygen, presign) or the group record's (aux).
     pub subject: B256,
-    /// Hash of the policy decided under; [`Protocol::Sign`] needs it.
+    /// Hash of the policy decided under; [`Protocol::Sign`] needs it, [`Protocol::Presign`] decides nothing.
     pub policy_hash: Option<B256>,
     /// Hash of the manifest that names the participants' keys.
     pub manifest_hash: B256,
@@ -183,11 +186,14 @@ impl Terms {
         }
         self.check_participants(me)?;
         let signing = self.protocol == Protocol::Sign;
+        let presigning = self.protocol == Protocol::Presign;
+        let with_key = signing || presigning;
         let whole_group = self.protocol == Protocol::Aux;
         presence("wallet", self.wallet.is_some(), Some(!whole_group))?;
-        presence("public key", self.public_key.is_some(), Some(signing))?;
-        presence("aux hash", self.aux_hash.is_some(), signing.then_some(true))?;
-        presence("policy hash", self.policy_hash.is_some(), signing.then_some(true))
+        presence("public key", self.public_key.is_some(), Some(with_key))?;
+        presence("aux hash", self.aux_hash.is_some(), with_key.then_some(true))?;
+        let policy = if presigning { Some(false) } else { signing.then_some(true) };
+        presence("policy hash", self.policy_hash.is_some(), policy)
     }
 
     fn check_participants(&self, me: PartyIndex) -> Result<(), TermsError> {

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod envelopes;
+mod last_word;
 mod opens;
 mod rig;
 mod vectors;

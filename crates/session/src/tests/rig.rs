@@ -98,6 +98,10 @@ pub(crate) fn keygen_terms() -> Terms {
     }
 }
 
+pub(crate) fn presign_terms() -> Terms {
+    Terms { protocol: Protocol::Presign, policy_hash: None, ..sign_terms() }
+}
+
 /// As a node does it, but with terms unchecked: peers may sign anything.
 pub(crate) fn opening(terms: &Terms, me: PartyIndex, seed: u64) -> Opening {
     let mut draws = Draws::from_seed(seed * 10 + u64::from(me));
