@@ -22,6 +22,7 @@ use crate::db::Db;
 use crate::freezes;
 use crate::ops::settle::settle;
 use crate::pin::{PinError, pin};
+use crate::refill;
 use crate::server;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -114,7 +115,7 @@ impl App {
         if settled != Default::default() {
             tracing::warn!(?settled, "requests were under way when the coordinator stopped");
         }
-        let core = Coordinator::new(db, documents, clock, config.deadlines);
+        let core = Coordinator::new(db, documents, clock, (config.deadlines, config.pools));
         let listener = Listener::bind(config.listen, identity.clone(), HANDSHAKE).await?;
         let broken = core.db.broken().clone();
         let health = LocalEndpoint::start(config.health, move || readiness(&broken)).await?;
@@ -214,6 +215,7 @@ fn serve(
     let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
     let serving = server::serve(core.clone(), listener.into_stream(), stop.clone().cancelled_owned(), dev);
     tokio::spawn(halt_when_broken(core.clone(), stop.clone()));
+    tokio::spawn(refill::run(core.clone(), stop.clone()));
     let done = ended.clone().drop_guard();
     let server = tokio::spawn(async move {
         let _done = done;

@@ -69,6 +69,7 @@ pub(crate) fn serve(core: &Arc<Coordinator>, link: Link, about: About, frames: S
     if let Some(before) = core.nodes.attach(link.clone(), about) {
         end(core, &before);
     }
+    core.pools.attached(&link);
     metrics::gauge!("quorate_nodes_attached").set(core.nodes.all().len() as f64);
     tokio::spawn(greet(core.clone(), link.clone(), version));
     tokio::spawn(beat(link.clone()));
@@ -79,6 +80,7 @@ fn end(core: &Coordinator, link: &Link) {
     link.close();
     core.nodes.detach(link);
     core.relay.detached(link);
+    core.pools.detached(link);
     metrics::gauge!("quorate_nodes_attached").set(core.nodes.all().len() as f64);
 }
 
@@ -109,6 +111,7 @@ fn take(core: &Coordinator, link: &Link, frame: FromNode) {
         FromNode::Envelope(envelope) => core.relay.envelope(link, envelope),
         FromNode::Progress(progress) => core.relay.progress(link, progress),
         FromNode::Outcome(outcome) => core.relay.outcome(link, outcome),
+        FromNode::Pool(change) => core.pools.changed(link, &change),
         FromNode::Document(ack) => document(core, link, &ack),
         FromNode::Activation(ack) => {
             if let Ok(wallet) = ack.wallet.parse::<WalletId>() {

@@ -37,6 +37,29 @@ pub struct Config {
     /// How long each kind of operation may take.
     #[serde(default)]
     pub deadlines: Deadlines,
+    /// How many presignatures the nodes are asked to keep ready.
+    #[serde(default)]
+    pub pools: PoolsConfig,
+}
+
+/// How many presignatures the nodes are asked to keep ready, by wallet. Each costs the two nodes about a CPU-second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolsConfig {
+    /// Most for one wallet; the nodes keep no more than their own bound. 0 turns pools off.
+    pub per_wallet: usize,
+    /// Fewest for a wallet that signed within the last ten minutes.
+    pub hot: usize,
+    /// Fewest for one that signed within the last day.
+    pub idle: usize,
+    /// Presigning sessions at once, 1 to 64.
+    pub sessions: usize,
+}
+
+impl Default for PoolsConfig {
+    fn default() -> Self {
+        Self { per_wallet: 16, hot: 4, idle: 1, sessions: 2 }
+    }
 }
 
 /// A signed document in files.
@@ -166,6 +189,12 @@ impl Config {
         if [sign_ms, keygen_ms, enrol_ms, policy_ms].contains(&0) {
             return field("deadlines", "must be above 0 ms");
         }
+        if self.pools.per_wallet > 1024 {
+            return field("pools.per_wallet", "must be 0 to 1024");
+        }
+        if !(1..=64).contains(&self.pools.sessions) {
+            return field("pools.sessions", "must be 1 to 64");
+        }
         Ok(())
     }
 }
@@ -200,6 +229,7 @@ health: 127.0.0.1:9443
     fn reads_the_sample_with_defaults_and_resolves_paths() {
         let config = load(SAMPLE).unwrap();
         assert_eq!(config.deadlines, Deadlines::default());
+        assert_eq!(config.pools, PoolsConfig { per_wallet: 16, hot: 4, idle: 1, sessions: 2 });
         assert_eq!(config.data_dir, Path::new("data"));
         assert_eq!(config.tls.key, Path::new("/etc/k.pem"));
         assert!(config.tls.ca.is_absolute() && config.tls.ca.ends_with("tls/ca.pem"));
@@ -215,6 +245,12 @@ health: 127.0.0.1:9443
             ("roots: ['ssh-ed25519 AAAA ops']", "roots: []", "roots: name at least"),
             ("signatures: [manifest.yaml.sig]", "signatures: []", "manifest.signatures: name"),
             ("cluster: dev", "cluster: dev\ndeadlines: {sign_ms: 0}", "deadlines: must be above 0"),
+            (
+                "cluster: dev",
+                "cluster: dev\npools: {per_wallet: 1025}",
+                "pools.per_wallet: must be 0 to 1024",
+            ),
+            ("cluster: dev", "cluster: dev\npools: {sessions: 0}", "pools.sessions: must be 1 to 64"),
             ("cluster: dev", "cluster: dev\ncolour: red", "unknown field `colour`"),
             ("cluster: dev", "cluster: Dev", "cluster: only a-z"),
         ];

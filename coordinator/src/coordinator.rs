@@ -9,13 +9,15 @@ use quorate_manifest::{Group, Pinned};
 use quorate_types::{Clock, GroupId, NodeId, Role};
 use tokio_util::task::TaskTracker;
 
-use crate::config::Deadlines;
+use crate::config::{Deadlines, PoolsConfig};
 use crate::db::Db;
+use crate::demand::Demand;
 use crate::error::OpError;
 use crate::gate::Gate;
 use crate::keyed_locks::KeyedLocks;
 use crate::link::Link;
 use crate::nodes::Nodes;
+use crate::pools::Pools;
 use crate::relay::{Relay, Seat};
 use crate::signings::Signings;
 
@@ -26,11 +28,14 @@ pub(crate) type Documents = (Pinned, FrozenSet);
 pub(crate) struct Coordinator {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deadlines: Deadlines,
+    pub(crate) pools_config: PoolsConfig,
     pub(crate) db: Db,
     pub(crate) pinned: ArcSwap<Pinned>,
     pub(crate) freezes: Arc<ArcSwap<FrozenSet>>,
     pub(crate) nodes: Nodes,
     pub(crate) relay: Relay,
+    pub(crate) pools: Pools,
+    pub(crate) demand: Demand,
     pub(crate) gate: Gate,
     pub(crate) signings: Signings,
     /// One change at a time to a wallet, a group, the manifest or the freeze orders.
@@ -53,7 +58,7 @@ impl Coordinator {
         db: Db,
         (pinned, frozen): Documents,
         clock: Arc<dyn Clock>,
-        deadlines: Deadlines,
+        (deadlines, pools_config): (Deadlines, PoolsConfig),
     ) -> Arc<Self> {
         let freezes = Arc::new(ArcSwap::from_pointee(frozen));
         Arc::new(Self {
@@ -61,10 +66,13 @@ impl Coordinator {
             freezes,
             clock,
             deadlines,
+            pools_config,
             db,
             pinned: ArcSwap::from_pointee(pinned),
             nodes: Nodes::default(),
             relay: Relay::default(),
+            pools: Pools::default(),
+            demand: Demand::default(),
             signings: Signings::default(),
             changes: KeyedLocks::default(),
             tasks: TaskTracker::new(),

@@ -3,7 +3,8 @@
 //!
 //! Whoever has read `gate` and `ops::sign` has seen it: the first makes the one value that can start a signing, the
 //! second takes it through a session to an answer. Around them: `server` (the gRPC edge), `relay` and `session_run`
-//! (who sits in which session and how it ends), `ops` (one file per operation), `records` (what is kept).
+//! (who sits in which session and how it ends), `ops` (one file per operation), `records` (what is kept), `pools` (which
+//! presignatures the nodes hold) with `demand` and `refill`, which keep them so.
 
 mod access;
 mod app;
@@ -11,6 +12,7 @@ mod attach;
 mod config;
 mod coordinator;
 mod db;
+mod demand;
 mod error;
 mod freezes;
 mod gate;
@@ -20,8 +22,10 @@ mod nodes;
 mod ops;
 mod pin;
 mod policies;
+mod pools;
 mod push;
 mod records;
+mod refill;
 mod relay;
 mod server;
 mod session_run;
@@ -35,4 +39,4 @@ mod wire;
 mod tests;
 
 pub use app::{App, Running, StartError, Stopped};
-pub use config::{Config, ConfigError, Deadlines, ManifestFiles};
+pub use config::{Config, ConfigError, Deadlines, ManifestFiles, PoolsConfig};

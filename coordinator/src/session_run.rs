@@ -29,7 +29,8 @@ pub(crate) struct Plan {
 pub(crate) struct Ended {
     /// By seat: who, and its last words.
     pub(crate) heard: Vec<(NodeId, Heard)>,
-    /// Whether the nodes were given each other's opens. Before that no node can have made anything.
+    /// Whether the nodes were given each other's opens, or through a pool the service node the agent node's contribution.
+    /// Before that nothing can have been made that could become a signature.
     pub(crate) opened: bool,
     /// Whom the coordinator waited for when the deadline passed.
     pub(crate) waited_for: Vec<NodeId>,
@@ -62,6 +63,19 @@ pub(crate) async fn run(convened: Convened<'_>, plan: Plan) -> Ended {
     let nodes = session.seats.iter().map(|seat| seat.link.node().clone());
     ended.heard = nodes.zip(session.heard.borrow().iter().cloned()).collect();
     ended
+}
+
+/// Asks one node something it answers by itself, without opens or envelopes.
+pub(crate) async fn ask(convened: Convened<'_>, protocol: Protocol, deadline: Instant) -> Heard {
+    let session = &convened.session;
+    let ended = |all: &[Heard]| all.iter().all(|heard| heard.outcome.is_some() || heard.lost.is_some());
+    start(session, protocol, deadline);
+    if !until(session, deadline, ended).await {
+        abort(session, "the deadline passed");
+        until(session, Instant::now() + LAST_WORDS, ended).await;
+    }
+    let heard = session.heard.borrow().first().cloned();
+    heard.unwrap_or_default()
 }
 
 async fn until(session: &Session, deadline: Instant, done: impl Fn(&[Heard]) -> bool) -> bool {
@@ -117,7 +131,12 @@ fn has_open(heard: &Heard) -> bool {
 
 fn is_success(outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::AuxHash(_) | Outcome::Key(_) | Outcome::Released(_) | Outcome::Signed(_) => true,
+        Outcome::AuxHash(_)
+        | Outcome::Key(_)
+        | Outcome::Released(_)
+        | Outcome::Signed(_)
+        | Outcome::Pooled(_)
+        | Outcome::Contributed(_) => true,
         Outcome::Denied(_) | Outcome::Failed(_) => false,
     }
 }
@@ -139,11 +158,13 @@ fn succeeded(session: &Session, decisive: Option<PartyIndex>, all: &[Heard]) -> 
 }
 
 impl Ended {
-    /// The nodes, where each of them says, or it is certain, that no contribution of its own has left.
+    /// The nodes, where each of them says, or it is certain, that no contribution of its own has left. What an agent node
+    /// contributes through a pool went no further than here, and its presignature is used up: it does not count.
     pub(crate) fn nothing_released(&self) -> Option<Vec<NodeId>> {
         let nothing = |heard: &Heard| match &heard.outcome {
             Some(Outcome::Denied(_)) => true,
             Some(Outcome::Failed(failure)) => !failure.released,
+            Some(Outcome::Contributed(_)) => true,
             Some(_) => false,
             None => !self.opened,
         };

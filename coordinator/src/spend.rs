@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::gate::{Admitted, Budget, Case};
+use crate::ops::sign::Path;
 use crate::wire;
 
 /// An admitted signing whose spend is durably on record: only now may nodes hear of it. A crash from here on leaves the
@@ -64,9 +65,11 @@ impl Released {
         &self,
         core: &Coordinator,
         signed: v1::Signed,
+        path: Path,
     ) -> Result<v1::SignResponse, OpError> {
         let event = event("sign.signed", &self.case)
             .field("signature", json!(hex::encode(&signed.signature)))
+            .field("path", json!(path.as_str()))
             .field("session_eid", json!(hex::encode(&signed.session_eid)))
             .field("intent", wire::attestation_json(signed.intent.as_ref()));
         let (wallet, key) = (self.case.request().wallet.clone(), self.case.request().key.clone());

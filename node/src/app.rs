@@ -21,6 +21,7 @@ use crate::identity::{self, IdentityError};
 use crate::mark;
 use crate::maths::Maths;
 use crate::node::Node;
+use crate::pool::Pool;
 use crate::primes::PrimesPool;
 use crate::vault::Vault;
 
@@ -155,6 +156,8 @@ fn build(config: &Config, clock: Arc<dyn Clock>, fatal: Fatal) -> Result<Arc<Nod
         cold: Cold::new(config.cold.as_ref().map(|cold| cold.export_dir.clone())),
         primes: primes(config, &store)?,
         maths: Maths::new(config.threads.maths).map_err(threads)?,
+        background: Maths::background(config.threads.presign).map_err(threads)?,
+        pool: Pool::new(&config.presignatures, config.threads.presign),
         store,
         documents,
         moduli,

@@ -10,7 +10,7 @@ use quorate_manifest::{Group, Pinned};
 use quorate_policy::{Approval, Decision, Facts, SignedPolicy, evaluate};
 use quorate_proto::{payload_from_pb, required, v1};
 use quorate_session::{PROTOCOL_VERSION, Participant, Protocol, Terms};
-use quorate_types::{B256, GroupId, PARTIES, Payload, Role, THRESHOLD, Transcript, WalletId};
+use quorate_types::{B256, GroupId, Payload, Role, Transcript, WalletId};
 
 use crate::node::Node;
 use crate::sessions::SessionError;
@@ -45,7 +45,6 @@ impl Place {
 
     /// Terms with the first `parties` of the group and no optional field.
     pub(crate) fn terms(&self, node: &Node, protocol: Protocol, subject: B256) -> Terms {
-        let parties = if protocol == Protocol::Sign { THRESHOLD } else { PARTIES };
         let member = |index| self.group.member(index).map(|id| Participant { index, node: id.clone() });
         Terms {
             version: PROTOCOL_VERSION,
@@ -56,7 +55,7 @@ impl Place {
             public_key: None,
             epoch: 0,
             aux_hash: None,
-            participants: (0..parties).filter_map(member).collect(),
+            participants: (0..protocol.parties()).filter_map(member).collect(),
             subject,
             policy_hash: None,
             manifest_hash: self.pinned.hash(),
@@ -80,17 +79,11 @@ impl Request {
     /// # Errors
     /// [`SessionError::Denied`] where this node's own policy says no; [`SessionError::Caller`] naming a field.
     pub(crate) fn read(node: &Node, start: v1::StartSign) -> Result<Self, SessionError> {
-        if node.role == Role::Cold {
-            return Err(SessionError::caller("role", "a cold node never signs; see the recovery ceremony"));
-        }
+        never_cold(node)?;
         let id: WalletId = required("wallet", &start.wallet)?;
         let key: IdempotencyKey = required("idempotency_key", &start.idempotency_key)?;
         let payload = payload_from_pb(start.payload)?;
-        let wallet = active_wallet(node, &id)?;
-        let place = Place::find(node, &wallet.group)?;
-        if !place.group().nodes().into_iter().eq(&wallet.nodes) {
-            return Err(SessionError::caller("wallet", "its shares are not with the nodes of its group"));
-        }
+        let (wallet, place) = signing_place(node, &id)?;
         let decoded = read_payload(&payload)?;
         let policy = node.documents.policy(&id);
         let policy = policy.ok_or_else(|| denied_without_policy(node, &wallet, &decoded))?;
@@ -98,14 +91,9 @@ impl Request {
             let reason = format!("this node has version {} in force, which is another", policy.version());
             return Err(SessionError::caller("policy_hash", reason));
         }
-        let aux = node.vault.aux_hash(&wallet.group)?;
         let terms = Terms {
-            wallet: Some(id),
-            public_key: Some(wallet.public_key),
-            epoch: wallet.epoch,
-            aux_hash: Some(aux.ok_or_else(|| SessionError::caller("group", "not enrolled on this node"))?),
             policy_hash: Some(policy.hash()),
-            ..place.terms(node, Protocol::Sign, subject(payload.hash(), &key))
+            ..with_key(node, &wallet, place.terms(node, Protocol::Sign, subject(payload.hash(), &key)))?
         };
         let request = Self { wallet, payload_hash: payload.hash(), decoded, key, policy, terms };
         request.approve(node)?;
@@ -133,6 +121,47 @@ impl Request {
             Decision::Deny(denial) => Err(SessionError::Denied(Box::new(denial))),
         }
     }
+}
+
+/// The terms a presignature of `wallet` is made under. No policy has a say in them: what it is used for is judged when
+/// it is used, by the policy of that moment.
+///
+/// # Errors
+/// [`SessionError::Caller`] naming a field.
+pub(crate) fn presign_terms(node: &Node, wallet: &WalletId) -> Result<Terms, SessionError> {
+    never_cold(node)?;
+    let (wallet, place) = signing_place(node, wallet)?;
+    let subject = Transcript::new("quorate/presign/v1").field(wallet.wallet.as_str().as_bytes()).finish();
+    with_key(node, &wallet, place.terms(node, Protocol::Presign, subject))
+}
+
+fn never_cold(node: &Node) -> Result<(), SessionError> {
+    if node.role == Role::Cold {
+        return Err(SessionError::caller("role", "a cold node never signs; see the recovery ceremony"));
+    }
+    Ok(())
+}
+
+/// An active wallet, and the place in its group this node signs from.
+fn signing_place(node: &Node, id: &WalletId) -> Result<(WalletRecord, Place), SessionError> {
+    let wallet = active_wallet(node, id)?;
+    let place = Place::find(node, &wallet.group)?;
+    if !place.group().nodes().into_iter().eq(&wallet.nodes) {
+        return Err(SessionError::caller("wallet", "its shares are not with the nodes of its group"));
+    }
+    Ok((wallet, place))
+}
+
+/// The terms with the wallet and its key in them.
+fn with_key(node: &Node, wallet: &WalletRecord, terms: Terms) -> Result<Terms, SessionError> {
+    let aux = node.vault.aux_hash(&wallet.group)?;
+    Ok(Terms {
+        wallet: Some(wallet.wallet.clone()),
+        public_key: Some(wallet.public_key),
+        epoch: wallet.epoch,
+        aux_hash: Some(aux.ok_or_else(|| SessionError::caller("group", "not enrolled on this node"))?),
+        ..terms
+    })
 }
 
 /// Both are agreed on before anything is computed. The agent node states both in its intent: shown another key, it would

@@ -18,6 +18,7 @@ mod mark;
 mod maths;
 mod node;
 mod ops;
+mod pool;
 mod primes;
 mod sessions;
 mod vault;

@@ -11,18 +11,25 @@ use tokio_util::task::AbortOnDropHandle;
 #[error("the protocol stopped: {0}")]
 pub(crate) struct Stopped(String);
 
+/// How far threads in the background stand back: the system runs them on what the others leave.
+const NICE: i32 = 10;
+
 /// A bounded pool for protocols. A protocol waits for messages without holding a thread.
 pub(crate) struct Maths(Option<Runtime>);
 
 impl Maths {
     /// A pool of `threads` threads, at least one.
     pub(crate) fn new(threads: usize) -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
-            .max_blocking_threads(1)
-            .thread_name("maths")
-            .build()?;
-        Ok(Self(Some(runtime)))
+        Ok(Self(Some(pool(threads, "maths").build()?)))
+    }
+
+    /// The same, at a low priority: a signature is never kept waiting by what runs here.
+    pub(crate) fn background(threads: usize) -> io::Result<Self> {
+        let stand_back = || {
+            // Linux gives each thread its own niceness. Best effort: the number of threads is bounded either way.
+            let _best_effort = rustix::process::nice(NICE);
+        };
+        Ok(Self(Some(pool(threads, "presign").on_thread_start(stand_back).build()?)))
     }
 
     /// Starts `protocol`. Dropping the handle stops it at its next message.
@@ -32,6 +39,12 @@ impl Maths {
     ) -> Running<T> {
         Running(self.0.as_ref().map(|runtime| AbortOnDropHandle::new(runtime.spawn(protocol))))
     }
+}
+
+fn pool(threads: usize, name: &str) -> Builder {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(threads.max(1)).max_blocking_threads(1).thread_name(name);
+    builder
 }
 
 impl Drop for Maths {
@@ -59,6 +72,14 @@ impl<T> Running<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_background_stands_back() {
+        let niceness = || async { rustix::process::nice(0).unwrap() };
+        let front = Maths::new(1).unwrap().start(niceness()).result().await.unwrap();
+        let back = Maths::background(1).unwrap().start(niceness()).result().await.unwrap();
+        assert_eq!(back, (front + NICE).min(19));
+    }
 
     #[tokio::test]
     async fn a_panic_is_an_error_and_the_pool_goes_on() {

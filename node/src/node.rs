@@ -11,6 +11,7 @@ use crate::cold::Cold;
 use crate::documents::Documents;
 use crate::fatal::Fatal;
 use crate::maths::Maths;
+use crate::pool::Pool;
 use crate::primes::PrimesPool;
 use crate::vault::Vault;
 
@@ -40,6 +41,10 @@ pub(crate) struct Node {
     pub(crate) primes: PrimesPool,
     /// The threads protocols run on.
     pub(crate) maths: Maths,
+    /// The threads presigning runs on, behind everything else.
+    pub(crate) background: Maths,
+    /// Presignatures that wait for their use.
+    pub(crate) pool: Pool,
     /// Which moduli are accepted.
     pub(crate) moduli: Moduli,
     /// What stops the node.

@@ -14,10 +14,12 @@ use rand_core::OsRng;
 use ssh_key::{Algorithm, PrivateKey};
 
 use crate::cold::Cold;
+use crate::config::PresignaturesConfig;
 use crate::documents::{Documents, DocumentsError, Expected, Offered};
 use crate::fatal::{Fatal, Watched};
 use crate::maths::Maths;
 use crate::node::Node;
+use crate::pool::Pool;
 use crate::primes::PrimesPool;
 use crate::vault::{Vault, WalletRecord};
 
@@ -137,6 +139,8 @@ impl Cluster {
             cold: Cold::new(None),
             primes: PrimesPool::dev(role.index()),
             maths: Maths::new(1).unwrap(),
+            background: Maths::background(1).unwrap(),
+            pool: Pool::new(&PresignaturesConfig::default(), 1),
             moduli: Moduli::Dev,
             store,
             fatal,

@@ -27,6 +27,8 @@ pub struct Relay {
     address: SocketAddr,
     lines: Lines,
     frames: mpsc::UnboundedReceiver<(String, Frame)>,
+    /// What the nodes said of the presignatures they hold, as far as frames were read.
+    pub pools: Vec<(String, v1::PoolChange)>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -46,7 +48,7 @@ impl Relay {
             let server = tonic::transport::Server::builder().add_service(service);
             server.serve_with_incoming(listener.into_stream()).await.unwrap();
         });
-        Self { address, lines, frames, task }
+        Self { address, lines, frames, pools: Vec::new(), task }
     }
 
     /// Where it listens.
@@ -89,12 +91,13 @@ impl Relay {
         }
     }
 
-    /// The next frame of any node, heartbeats and progress apart; `None` after `patience`.
+    /// The next frame of any node, heartbeats, progress and pools apart; `None` after `patience`.
     pub async fn next_within(&mut self, patience: Duration) -> Option<(String, Frame)> {
         let wait = async {
             loop {
                 match self.frames.recv().await? {
                     (_, Frame::Heartbeat(_) | Frame::Progress(_)) => {}
+                    (node, Frame::Pool(change)) => self.pools.push((node, change)),
                     other => return Some(other),
                 }
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_proto::v1;
+use quorate_proto::v1::session_outcome::Outcome;
 use quorate_proto::v1::session_start::Protocol;
 use quorate_types::{Payload, Role, Signature, SystemClock};
 
@@ -59,6 +60,23 @@ impl Stage {
     /// Plays a signing session in which both nodes are shown the same.
     pub async fn sign(&mut self, payload: &Payload) -> Ending {
         self.play(both(payload)).await
+    }
+
+    /// Has both nodes make a presignature, and returns its id.
+    pub async fn presign(&mut self) -> Vec<u8> {
+        let start = Protocol::Presign(v1::StartPresign { wallet: WALLET.to_owned() });
+        let script = Script::new([("agent-1", start.clone()), ("service-1", start)]);
+        let ending = self.play(script).await;
+        match [&ending.outcomes["agent-1"], &ending.outcomes["service-1"]] {
+            [Outcome::Pooled(one), Outcome::Pooled(other)] if one == other => one.clone(),
+            other => panic!("no presignature: {other:?}"),
+        }
+    }
+
+    /// Asks one node for its part of an online signature.
+    pub async fn online(&mut self, node: &str, start: v1::StartOnline) -> Outcome {
+        let ending = self.play(Script::new([(node, Protocol::Online(start))])).await;
+        ending.outcomes.into_values().next().unwrap_or_else(|| panic!("{node} is silent"))
     }
 
     /// Plays a session.

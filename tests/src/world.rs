@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use age::secrecy::ExposeSecret;
 use quorate_manifest::{Namespace, PersonKey, SignedDocument};
+use quorate_store::{Binding, KekConfig, Read};
 use quorate_transport::pki::{Ca, Validity};
 use quorate_transport::{Identity, PeerRole, SpiffeId, TlsFiles};
 use quorate_types::Role;
@@ -62,6 +63,26 @@ impl World {
         let dir = TempDir::new().unwrap();
         copy(self.dir.path(), dir.path());
         Self { dir }
+    }
+
+    /// Puts a node's data directory back to what it is in `other`. The node must be stopped.
+    pub fn restore(&self, role: Role, other: &Self) {
+        let directory = format!("{role}/data");
+        fs::remove_dir_all(self.path(&directory)).unwrap();
+        fs::create_dir(self.path(&directory)).unwrap();
+        let permissions = fs::metadata(other.path(&directory)).unwrap().permissions();
+        fs::set_permissions(self.path(&directory), permissions).unwrap();
+        copy(&other.path(&directory), &self.path(&directory));
+    }
+
+    /// What a stopped node wrote in its log.
+    pub fn log(&self, role: Role) -> Vec<quorate_audit::Entry> {
+        let binding = Binding { cluster: CLUSTER.parse().unwrap(), owner: format!("{role}-1"), epoch: 0 };
+        let kek = KekConfig::File { file: self.path("kek") }.load().unwrap();
+        let store = quorate_store::open(&self.path(&format!("{role}/data/store")), &binding, &kek).unwrap();
+        let read: &dyn Read = store.as_ref();
+        quorate_audit::verify(read).unwrap();
+        quorate_audit::entries(read, 1, usize::MAX).unwrap()
     }
 
     /// A path inside the world.
@@ -158,10 +179,17 @@ impl World {
     /// The YAML of the coordinator's configuration.
     pub fn coordinator_yaml(&self, listen: SocketAddr) -> String {
         format!(
-            "{}{}coordinator: {COORDINATOR}\nlisten: {listen}\ndata_dir: coordinator/data\n",
+            "{}{}coordinator: {COORDINATOR}\nlisten: {listen}\ndata_dir: coordinator/data\npools: {{per_wallet: {}}}\n",
             self.shared(),
             self.tls(PeerRole::Coordinator, COORDINATOR),
+            fs::read_to_string(self.path("per_wallet")).unwrap_or_else(|_| "0".to_owned()),
         )
+    }
+
+    /// Has the coordinator keep so many presignatures of a wallet, where it is started after this. By default it keeps
+    /// none, so that tests of other things do not wait for them.
+    pub fn keep_presignatures(&self, per_wallet: usize) {
+        self.write("per_wallet", per_wallet.to_string().as_bytes());
     }
 
     /// Every file below the world's directory, for searching.

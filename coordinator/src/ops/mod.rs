@@ -12,5 +12,6 @@ pub(crate) mod list_nodes;
 pub(crate) mod read_audit;
 pub(crate) mod settle;
 pub(crate) mod sign;
+pub(crate) mod sign_online;
 pub(crate) mod signed;
 pub(crate) mod wallets;

@@ -19,6 +19,7 @@ use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::gate::{Admitted, Case, Request, Verdict};
+use crate::ops::sign_online::sign_online;
 use crate::ops::signed::checked;
 use crate::relay::Convened;
 use crate::session_run::{Ended, Plan, run};
@@ -28,7 +29,7 @@ use crate::why::{Why, why};
 use crate::wire;
 
 /// Who signs. The cold node has no part in it.
-const SIGNERS: [Role; 2] = [Role::Agent, Role::Service];
+pub(crate) const SIGNERS: [Role; 2] = [Role::Agent, Role::Service];
 
 /// Signs, or says why not. Of several requests under one key at once, one is worked on and all get its answer. A caller
 /// who hangs up does not stop it.
@@ -70,14 +71,20 @@ async fn ask_the_nodes(core: &Coordinator, admitted: Admitted) -> Answer {
         }
     };
     let released = spend::release(core, admitted).await?;
-    let mut ended = run(convened, plan(&released, deadline)).await;
+    core.demand.used(&released.case().request().wallet, &group.id, Instant::now());
+    let (mut ended, mut path) = match sign_online(core, &released, &group, deadline).await {
+        Some(ended) => (ended, Path::Presignature),
+        None => (run(convened, plan(&released, deadline)).await, Path::Session),
+    };
     if may_try_again(&ended, &group)
         && let Ok((_, convened)) = convene(core, released.case())
     {
         tracing::info!(wallet = %released.case().request().wallet, "the network failed, trying once more");
-        ended = run(convened, plan(&released, deadline)).await;
+        (ended, path) = (run(convened, plan(&released, deadline)).await, Path::Session);
     }
-    conclude(core, released, (ended, group)).await
+    core.pools.nudge();
+    metrics::counter!("quorate_sign_path_total", "path" => path.as_str()).increment(1);
+    conclude(core, released, (ended, group), path).await
 }
 
 fn convene<'a>(core: &'a Coordinator, case: &Case) -> Result<(Group, Convened<'a>), OpError> {
@@ -87,17 +94,39 @@ fn convene<'a>(core: &'a Coordinator, case: &Case) -> Result<(Group, Convened<'a
     Ok((group, convened))
 }
 
+/// How a signature was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// With a presignature from the pool.
+    Presignature,
+    /// In a session of its own.
+    Session,
+}
+
+impl Path {
+    /// Its name in the log and in metrics.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Presignature => "presignature",
+            Self::Session => "session",
+        }
+    }
+}
+
 /// What the nodes are asked. It takes the proof that the spend is on record.
-fn plan(released: &Released, deadline: Instant) -> Plan {
+pub(crate) fn start(released: &Released) -> v1::StartSign {
     let case = released.case();
     let request = case.request();
-    let start = v1::StartSign {
+    v1::StartSign {
         wallet: request.wallet.to_string(),
         payload: Some(payload_to_pb(&request.payload)),
         policy_hash: case.approval().policy_hash().to_vec(),
         idempotency_key: request.key.to_string(),
-    };
-    Plan { protocol: Protocol::Sign(start), decisive: Some(Role::Service.index()), deadline }
+    }
+}
+
+fn plan(released: &Released, deadline: Instant) -> Plan {
+    Plan { protocol: Protocol::Sign(start(released)), decisive: Some(Role::Service.index()), deadline }
 }
 
 /// Only where the network failed and nothing had left either node.
@@ -107,11 +136,16 @@ fn may_try_again(ended: &Ended, group: &Group) -> bool {
         && matches!(why(ended), Why::Failed { again: true, .. })
 }
 
-async fn conclude(core: &Coordinator, released: Released, (ended, group): (Ended, Group)) -> Answer {
+async fn conclude(
+    core: &Coordinator,
+    released: Released,
+    (ended, group): (Ended, Group),
+    path: Path,
+) -> Answer {
     if let Some(Outcome::Signed(signed)) = ended.outcome_of(&group.service) {
         let pinned = core.pinned.load_full();
         return match checked(released.case(), signed, (&group, pinned.manifest())) {
-            Ok(signed) => released.finish(core, signed).await,
+            Ok(signed) => released.finish(core, signed, path).await,
             Err(error) => {
                 released.failed(core, &error, None).await?;
                 Err(error)

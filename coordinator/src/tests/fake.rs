@@ -41,6 +41,8 @@ pub(super) enum Does {
     Attests(fn(&mut quorate_session::KeyStatement)),
     /// Reports another hash of aux info.
     OtherAux,
+    /// Does not hold the presignature it is to use.
+    HoldsNone,
 }
 
 /// What a node saw.
@@ -89,7 +91,9 @@ impl Rig {
         if let Some(before) = self.core.nodes.attach(link.clone(), about()) {
             before.close();
             self.core.relay.detached(&before);
+            self.core.pools.detached(&before);
         }
+        self.core.pools.attached(&link);
         let seen = Arc::new(Mutex::new(Seen::default()));
         let script = Script {
             core: self.core.clone(),
@@ -103,6 +107,14 @@ impl Rig {
         };
         tokio::spawn(script.play(frames));
         Fake { seen }
+    }
+
+    /// An attached node says that it holds these presignatures of the wallet, and no longer those.
+    pub(super) fn reports(&self, role: Role, added: &[u8], dropped: &[u8]) {
+        let ids = |ids: &[u8]| ids.iter().map(|id| vec![*id; 32]).collect();
+        let wallet = wallet().to_string();
+        let change = v1::PoolChange { wallet, added: ids(added), dropped: ids(dropped) };
+        self.core.pools.changed(&self.core.nodes.link(&node(role)).unwrap(), &change);
     }
 
     /// The agent and the service node, doing their part.
@@ -164,15 +176,24 @@ impl Script {
 
     fn start(&mut self, start: v1::SessionStart) {
         let does = self.does.pop_front().unwrap_or(Does::Well);
-        let state = match &start.protocol {
-            Some(Protocol::Sign(sign)) => {
+        let asked = match &start.protocol {
+            Some(Protocol::Sign(sign)) => Some(sign),
+            Some(Protocol::Online(online)) => online.request.as_ref(),
+            _ => None,
+        };
+        let state = match asked {
+            Some(sign) => {
                 let key: IdempotencyKey = sign.idempotency_key.parse().unwrap();
                 let entry = quorate_ledger::lookup(self.store.as_ref(), &wallet(), &key).unwrap();
                 entry.map(|entry| entry.state)
             }
-            _ => None,
+            None => None,
         };
         self.seen.lock().unwrap().starts.push((start.clone(), state));
+        if matches!(start.protocol, Some(Protocol::Online(_))) {
+            self.now = Some((start, does));
+            return self.act();
+        }
         if !matches!(does, Does::Sleeps) {
             let open = v1::SessionOpen {
                 session: start.session.clone(),
@@ -185,12 +206,17 @@ impl Script {
 
     fn opens(&mut self, opens: v1::SessionOpens) {
         assert!(opens.signed_opens.len() >= 2);
+        self.act();
+    }
+
+    fn act(&mut self) {
         let Some((start, does)) = self.now.clone() else { return };
         let outcome = match &does {
             Does::Hangs | Does::Sleeps => return,
             Does::Vanishes => {
                 self.link.close();
                 self.core.nodes.detach(&self.link);
+                self.core.pools.detached(&self.link);
                 return self.core.relay.detached(&self.link);
             }
             Does::Denies => Outcome::Denied(v1::Denial {
@@ -199,6 +225,11 @@ impl Script {
                 decided_by: "somebody else".to_owned(),
             }),
             Does::Fails(fault, released) => failure(*fault, *released),
+            Does::HoldsNone => Outcome::Failed(v1::SessionFailure {
+                fault: Fault::Caller.into(),
+                field: "presignature".to_owned(),
+                ..Default::default()
+            }),
             _ => self.part(&start, &does),
         };
         self.say(outcome);
@@ -232,6 +263,15 @@ impl Script {
             }
             Protocol::Sign(_) if self.role == Role::Agent => Outcome::Released(true),
             Protocol::Sign(sign) => Outcome::Signed(signed(sign, does)),
+            Protocol::Presign(_) => Outcome::Pooled(vec![6; 32]),
+            Protocol::Online(online) if self.role == Role::Agent => {
+                assert!(online.contribution.is_empty());
+                Outcome::Contributed(b"sealed".to_vec())
+            }
+            Protocol::Online(online) => {
+                assert_eq!(online.contribution, b"sealed");
+                Outcome::Signed(signed(online.request.as_ref().unwrap(), does))
+            }
         }
     }
 }

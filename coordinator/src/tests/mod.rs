@@ -5,6 +5,7 @@ mod gate;
 mod lifecycle;
 mod nodes;
 mod pinning;
+mod pools;
 mod relay;
 mod rig;
 mod sign;

@@ -18,7 +18,7 @@ use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
 
 use crate::access::Caller;
-use crate::config::Deadlines;
+use crate::config::{Deadlines, PoolsConfig};
 use crate::coordinator::Coordinator;
 use crate::db::Db;
 use crate::gate::Request;
@@ -172,8 +172,12 @@ impl Rig {
         let clock = ManualClock::at(START);
         let pinned = pin(store.as_ref(), &manifest(1), &[root()], START).unwrap();
         let frozen = crate::freezes::load(store.as_ref()).unwrap();
-        let core =
-            Coordinator::new(Db::new(store.clone()), (pinned, frozen), Arc::new(clock.clone()), deadlines);
+        let core = Coordinator::new(
+            Db::new(store.clone()),
+            (pinned, frozen),
+            Arc::new(clock.clone()),
+            (deadlines, PoolsConfig::default()),
+        );
         Self { core, store, clock }
     }
 
@@ -183,8 +187,12 @@ impl Rig {
         let pinned = pin(store.as_ref(), &manifest(1), &[root()], START).unwrap();
         let clock = self.clock.clone();
         let frozen = crate::freezes::load(store.as_ref()).unwrap();
-        let core =
-            Coordinator::new(Db::new(store.clone()), (pinned, frozen), Arc::new(clock.clone()), DEADLINES);
+        let core = Coordinator::new(
+            Db::new(store.clone()),
+            (pinned, frozen),
+            Arc::new(clock.clone()),
+            (DEADLINES, PoolsConfig::default()),
+        );
         Self { core, store, clock }
     }
 

@@ -24,7 +24,8 @@ pub struct NothingReleased {
 
 impl NothingReleased {
     /// Asserts that *every* node that was, or may have been, asked to sign in `attempt` is in `nodes`, and that each
-    /// of them has said, over its authenticated channel, that no contribution of its own has left and none will.
+    /// of them has said, over its authenticated channel, that no contribution of its own has left and none will. What an
+    /// agent node contributed through a pool, to the caller and no further, is none where the caller lets go of it.
     /// Silence, a lost connection or a timeout is not such an answer. `attempt` is [`Releasing::attempt`] or, after a
     /// restart, [`Entry::attempt`].
     ///

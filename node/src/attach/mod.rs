@@ -3,6 +3,7 @@
 mod backoff;
 mod error;
 mod paperwork;
+mod stock;
 mod stream;
 
 use std::sync::Arc;
@@ -88,7 +89,7 @@ impl Dial {
         backoff.reset();
         let _counted = self.attached.enter();
         tracing::info!(coordinator = %self.coordinator.id, "attached");
-        stream.serve(node).await
+        stream.serve(node, &self.coordinator.id).await
     }
 
     async fn open(&self, node: &Arc<Node>) -> Result<Stream, AttachError> {

@@ -14,6 +14,7 @@ use tonic::transport::Channel;
 
 use super::AttachError;
 use super::paperwork::{Paper, Paperwork};
+use super::stock;
 use crate::node::Node;
 use crate::sessions::Sessions;
 
@@ -56,8 +57,9 @@ impl Stream {
     }
 
     /// Serves the stream to its end. Its sessions end with it.
-    pub(super) async fn serve(mut self, node: &Arc<Node>) -> AttachError {
-        let mut sessions = Sessions::new();
+    pub(super) async fn serve(mut self, node: &Arc<Node>, coordinator: &str) -> AttachError {
+        let mut sessions = Sessions::new(coordinator);
+        let _stock = stock::keep_told(Arc::clone(node), coordinator.to_owned(), self.out.clone());
         let paperwork = Paperwork::start(Arc::clone(node), self.out.clone());
         let mut beats = interval_at(Instant::now() + self.heartbeat, self.heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -2,8 +2,11 @@
 
 pub(crate) mod activate;
 pub(crate) mod aux_info;
+mod contribution;
 pub(crate) mod freeze;
 pub(crate) mod keygen;
 pub(crate) mod manifest;
 pub(crate) mod policy;
+pub(crate) mod presign;
 pub(crate) mod sign;
+pub(crate) mod sign_online;

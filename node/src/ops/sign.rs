@@ -3,26 +3,21 @@
 
 use std::sync::Arc;
 
-use quorate_audit::Event;
-use quorate_ledger::{Charged, charge};
+use quorate_audit::{Event, PendingReceipt};
+use quorate_ledger::{Charged, Pending, charge};
 use quorate_mpc::{PartialSignature, Party, Presignature, generate_presignature};
 use quorate_policy::Approval;
 use quorate_proto::{v1, v1::session_outcome::Outcome};
-use quorate_session::{IntentStatement, Recipient, SignedStatement, Statement};
-use quorate_types::{Role, Signature};
-use serde::{Deserialize, Serialize};
+use quorate_session::{Recipient, SignedStatement, Statement};
+use quorate_store::Txn;
+use quorate_types::{Role, Signature, WalletId};
 
+use super::contribution::{Contribution, blame, statement};
 use super::keygen::attestation;
 use crate::guard::Request;
+use crate::maths::Maths;
 use crate::node::Node;
 use crate::sessions::{Joined, Link, PARTIAL_ROUND, SessionError, commit};
-
-/// The agent node's contribution: with the service node's it makes the signature, alone it makes nothing.
-#[derive(Serialize, Deserialize)]
-struct Contribution {
-    partial: Vec<u8>,
-    intent: SignedStatement,
-}
 
 /// Takes part in one signature.
 ///
@@ -39,7 +34,7 @@ pub(crate) async fn run(
         tokio::task::spawn_blocking(read).await.map_err(|error| SessionError::Bug(error.to_string()))??
     };
     let mut joined = link.agree(node, request.terms.clone()).await?;
-    let presignature = presign(node, &request, &mut joined).await?;
+    let presignature = presign(node, &request.wallet.wallet, (&mut joined, &node.maths)).await?;
     match node.role {
         Role::Agent => contribute(node, &request, &mut joined, presignature).await,
         Role::Service => complete(node, request, &mut joined, presignature).await,
@@ -47,13 +42,17 @@ pub(crate) async fn run(
     }
 }
 
-async fn presign(
+/// Runs presigning in an agreed session, on these threads.
+///
+/// # Errors
+/// [`SessionError`].
+pub(super) async fn presign(
     node: &Arc<Node>,
-    request: &Request,
-    joined: &mut Joined<'_>,
+    wallet: &WalletId,
+    (joined, maths): (&mut Joined<'_>, &Maths),
 ) -> Result<Presignature, SessionError> {
     let share = {
-        let (node, wallet) = (Arc::clone(node), request.wallet.wallet.clone());
+        let (node, wallet) = (Arc::clone(node), wallet.clone());
         let open = move || node.vault.signing_share(&wallet);
         tokio::task::spawn_blocking(open).await.map_err(|error| SessionError::Bug(error.to_string()))??
     };
@@ -62,7 +61,7 @@ async fn presign(
     let protocol = |wire| async move {
         generate_presignature(Party { eid: &eid, me, participants: &participants }, &share, wire).await
     };
-    joined.run(&node.maths, protocol).await
+    joined.run(maths, protocol).await
 }
 
 /// The agent node: states that its agent asked for exactly this, and sends its partial signature with it.
@@ -100,7 +99,10 @@ async fn complete(
     presignature.check(agent, &theirs, &digest)?;
 
     let eid = joined.eid();
-    let _charged: Charged = charge_and_record(node, request, approval, eid).await?;
+    let work = move |node: &Node, txn: &mut dyn Txn| charge_and_record(node, txn, (&request, &approval), eid);
+    let ((charged, receipt), synced) = commit(node, work).await?;
+    receipt.confirm(&synced);
+    let _charged: Charged = charged.confirm(&synced);
     joined.link().mark_released();
     let (own, combiner) = presignature.issue(&digest);
     let signature: Signature = combiner.combine(&[(agent, theirs), (Role::Service.index(), own)])?;
@@ -111,65 +113,41 @@ async fn complete(
     }))
 }
 
-/// What the agent node must have stated for this request, word for word.
-fn statement(node: &Node, request: &Request, eid: [u8; 32]) -> IntentStatement {
-    IntentStatement {
-        cluster: node.cluster.clone(),
-        wallet: request.wallet.wallet.clone(),
-        agent: request.wallet.agent.clone(),
-        payload_hash: request.payload_hash,
-        digest: request.decoded.digest.digest(),
-        policy_hash: request.policy.hash(),
-        idempotency_key: request.key.to_string(),
-        eid,
-    }
-}
-
 fn read_contribution(
     node: &Node,
     request: &Request,
     joined: &Joined<'_>,
     body: &[u8],
 ) -> Result<(PartialSignature, SignedStatement), SessionError> {
-    let agent = Role::Agent.index();
-    let blame = |reason: &str| SessionError::Peer { party: agent, reason: reason.to_owned() };
-    let Ok((Contribution { partial, intent }, [])) = postcard::take_from_bytes::<Contribution>(body) else {
+    let Ok((contribution, [])) = postcard::take_from_bytes::<Contribution>(body) else {
         return Err(blame("its contribution is malformed"));
     };
-    if Some(&intent.node) != joined.node(agent) {
-        return Err(blame("its intent is stated by another node"));
-    }
-    let pinned = node.documents.manifest();
-    let key = |id: &_| pinned.manifest().node(id).map(|entry| entry.key);
-    let stated = IntentStatement::verify(&intent, key).map_err(|error| blame(&error.to_string()))?;
-    if stated != statement(node, request, joined.eid()) {
+    let stated = contribution.check(node, joined.node(Role::Agent.index()))?;
+    if stated.statement != statement(node, request, joined.eid()) {
         return Err(blame("its intent is not the request this node was shown"));
     }
-    Ok((PartialSignature::from_bytes(&partial, agent)?, intent))
+    Ok((stated.partial, stated.intent))
 }
 
-/// Charge and audit entry, in one synced transaction. A payload is charged once, however often it is signed.
-async fn charge_and_record(
-    node: &Arc<Node>,
-    request: Request,
-    approval: Approval,
+/// Charge and audit entry, in the caller's transaction. A payload is charged once, however often it is signed.
+///
+/// # Errors
+/// [`SessionError`] where the charges do not sum, or the store fails.
+pub(super) fn charge_and_record(
+    node: &Node,
+    txn: &mut dyn Txn,
+    (request, approval): (&Request, &Approval),
     eid: [u8; 32],
-) -> Result<Charged, SessionError> {
+) -> Result<(Pending<Charged>, PendingReceipt), SessionError> {
     let charges = request.decoded.intent.charges().map_err(|error| SessionError::Bug(error.to_string()))?;
-    let work = move |node: &Node, txn: &mut dyn quorate_store::Txn| {
-        let now = node.clock.now();
-        let charged = charge(txn, &request.wallet.wallet, request.payload_hash, &charges, now)?;
-        let event = Event::new("sign.contributed")
-            .wallet(&request.wallet.wallet)
-            .field("payload_hash", request.payload_hash.to_string())
-            .field("digest", request.decoded.digest.digest().to_string())
-            .field("policy_hash", approval.policy_hash().to_string())
-            .field("summary", request.decoded.intent.summary())
-            .field("eid", hex::encode(eid));
-        let receipt = quorate_audit::append(txn, now, &event)?;
-        Ok((charged, receipt))
-    };
-    let ((charged, receipt), durable) = commit(node, work).await?;
-    receipt.confirm(&durable);
-    Ok(charged.confirm(&durable))
+    let now = node.clock.now();
+    let charged = charge(txn, &request.wallet.wallet, request.payload_hash, &charges, now)?;
+    let event = Event::new("sign.contributed")
+        .wallet(&request.wallet.wallet)
+        .field("payload_hash", request.payload_hash.to_string())
+        .field("digest", request.decoded.digest.digest().to_string())
+        .field("policy_hash", approval.policy_hash().to_string())
+        .field("summary", request.decoded.intent.summary())
+        .field("eid", hex::encode(eid));
+    Ok((charged, quorate_audit::append(txn, now, &event)?))
 }

@@ -10,6 +10,7 @@ use quorate_store::StoreError;
 use quorate_types::PartyIndex;
 
 use crate::maths::Stopped;
+use crate::pool::slots::SlotError;
 use crate::vault::VaultError;
 
 /// Why this node left a session.
@@ -183,6 +184,15 @@ impl From<VaultError> for SessionError {
             // Another session of the same wallet or group ended while this one ran.
             VaultError::HasWallets(_) | VaultError::OtherAux(_) => Self::caller("group", error),
             VaultError::Active(_) | VaultError::TooManyPending(_) => Self::caller("wallet", error),
+            other => Self::Bug(other.to_string()),
+        }
+    }
+}
+
+impl From<SlotError> for SessionError {
+    fn from(error: SlotError) -> Self {
+        match error {
+            SlotError::Store(error) => error.into(),
             other => Self::Bug(other.to_string()),
         }
     }

@@ -5,8 +5,8 @@ use std::future::Future;
 use futures::StreamExt;
 use futures::channel::mpsc as wire;
 use quorate_mpc::{Inbound, MpcError, Outbound, Recipient as WireRecipient, Wire};
-use quorate_session::{Channel, Expired, Message, Opened, Participant, Recipient, Watch};
-use quorate_types::{NodeId, PartyIndex};
+use quorate_session::{Channel, Expired, LastWord, Message, Opened, Participant, Recipient, Watch};
+use quorate_types::{BootId, NodeId, PartyIndex};
 use zeroize::Zeroizing;
 
 use super::SessionError;
@@ -49,6 +49,20 @@ impl<'a> Joined<'a> {
     /// The execution id, which nobody chose.
     pub(crate) const fn eid(&self) -> [u8; 32] {
         *self.channel.eid().as_bytes()
+    }
+
+    /// The one peer of a session of two, with the boot it signed.
+    pub(crate) fn peer(&self) -> Option<(NodeId, BootId)> {
+        let mut peers = self.channel.peers();
+        match (peers.next(), peers.next()) {
+            (Some((index, boot)), None) => Some((self.node(index)?.clone(), boot)),
+            _ => None,
+        }
+    }
+
+    /// Ends a presigning session: what is left is for one message `from` one party `to` another.
+    pub(crate) fn into_last_word(self, from: PartyIndex, to: PartyIndex) -> Option<LastWord> {
+        self.channel.into_last_word(from, to)
     }
 
     /// Every participant's index, ascending.

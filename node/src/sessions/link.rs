@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use quorate_mpc::{ProtocolKind, round_rules};
 use quorate_proto::v1::{self, node_frame::Frame, session_outcome::Outcome};
-use quorate_session::{Caps, Deadlines, Opening, Protocol, Terms, Watch};
+use quorate_session::{Caps, Deadlines, Opening, Participant, Protocol, Terms, Watch};
 use quorate_types::{B256, NodeId, PartyIndex, SessionRef};
 use rand_core::OsRng;
 use tokio::sync::mpsc;
@@ -25,7 +25,7 @@ const PARTIAL_CAP: usize = 32 + quorate_session::MAX_STATEMENT_BYTES + 256;
 const fn longest_ms(protocol: Protocol) -> u64 {
     match protocol {
         Protocol::Aux => 15 * 60 * 1000,
-        Protocol::Keygen | Protocol::Sign => 60 * 1000,
+        Protocol::Keygen | Protocol::Sign | Protocol::Presign => 60 * 1000,
     }
 }
 
@@ -40,6 +40,7 @@ pub(crate) enum Event {
 /// A session before agreement.
 pub(crate) struct Link {
     session: SessionRef,
+    coordinator: String,
     deadline_ms: u64,
     started: Instant,
     pub(super) events: mpsc::Receiver<Event>,
@@ -50,13 +51,19 @@ pub(crate) struct Link {
 
 impl Link {
     pub(super) fn new(
-        session: SessionRef,
+        (session, coordinator): (SessionRef, &str),
         deadline_ms: u32,
         events: mpsc::Receiver<Event>,
         out: mpsc::Sender<v1::NodeFrame>,
     ) -> Self {
         let (started, nodes) = (Instant::now(), BTreeMap::new());
-        Self { session, deadline_ms: deadline_ms.into(), started, events, out, nodes, released: false }
+        let (coordinator, deadline_ms) = (coordinator.to_owned(), deadline_ms.into());
+        Self { session, coordinator, deadline_ms, started, events, out, nodes, released: false }
+    }
+
+    /// Whose stream it is on.
+    pub(crate) fn coordinator(&self) -> &str {
+        &self.coordinator
     }
 
     pub(super) const fn session(&self) -> SessionRef {
@@ -75,6 +82,16 @@ impl Link {
     /// To be called before the contribution is handed to the network, never after.
     pub(crate) const fn mark_released(&mut self) {
         self.released = true;
+    }
+
+    /// To be called where it turns out that the contribution was not made after all.
+    pub(crate) const fn mark_kept(&mut self) {
+        self.released = false;
+    }
+
+    /// For blame in a session without opens.
+    pub(crate) fn name(&mut self, participants: &[Participant]) {
+        self.nodes = participants.iter().map(|party| (party.index, party.node.clone())).collect();
     }
 
     /// Milliseconds since the session began here, on a clock that cannot be set.
@@ -135,7 +152,7 @@ impl Link {
     /// [`SessionError`], naming the field where the nodes differ.
     pub(crate) async fn agree(&mut self, node: &Arc<Node>, terms: Terms) -> Result<Joined<'_>, SessionError> {
         let (protocol, participants) = (terms.protocol, terms.participants.clone());
-        self.nodes = participants.iter().map(|party| (party.index, party.node.clone())).collect();
+        self.name(&participants);
         let me = node.role.index();
         let peers = participants.iter().map(|party| party.index).filter(|index| *index != me);
         let watch = Watch::start(0, self.deadlines(protocol), peers);
@@ -147,6 +164,13 @@ impl Link {
         let manifest = node.documents.manifest();
         let key = |id: &NodeId| manifest.manifest().node(id).map(|entry| entry.key);
         let channel = opening.agree(&opens, key, caps(protocol))?;
+
+        for (index, boot) in channel.peers() {
+            // Signed by the peer itself: what was made with an earlier run of it is of no more use.
+            if let Some(peer) = self.nodes.get(&index) {
+                node.pool.peer_booted(peer, boot);
+            }
+        }
 
         let eid = B256::from(*channel.eid().as_bytes());
         let now = node.clock.now();
@@ -179,7 +203,7 @@ fn caps(protocol: Protocol) -> Caps {
     let kind = match protocol {
         Protocol::Aux => ProtocolKind::Aux,
         Protocol::Keygen => ProtocolKind::Keygen,
-        Protocol::Sign => ProtocolKind::Sign,
+        Protocol::Sign | Protocol::Presign => ProtocolKind::Sign,
     };
     let partial = (protocol == Protocol::Sign).then_some(PARTIAL_CAP);
     round_rules(kind).iter().map(|rule| rule.cap).chain(partial).collect()
@@ -204,7 +228,7 @@ mod tests {
     fn a_coordinator_cannot_ask_for_an_endless_session() {
         let (_, events) = mpsc::channel(1);
         let (out, _) = mpsc::channel(1);
-        let link = Link::new(SessionRef::from_bytes([0; 16]), u32::MAX, events, out);
+        let link = Link::new((SessionRef::from_bytes([0; 16]), "coordinator-1"), u32::MAX, events, out);
         assert_eq!(link.deadlines(Protocol::Sign).session_ms, 60_000);
         assert!(link.deadlines(Protocol::Sign).round_ms < 60_000);
         assert_eq!(link.deadlines(Protocol::Aux).round_ms, 15 * 60 * 1000);

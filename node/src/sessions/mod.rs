@@ -34,8 +34,10 @@ const EVENTS: usize = 64;
 const MAX_ENVELOPE_BYTES: usize = 300_000;
 
 /// The sessions of one attached stream. Dropping it stops them all: none outlives its stream.
-#[derive(Default)]
-pub(crate) struct Sessions(HashMap<SessionRef, Running>);
+pub(crate) struct Sessions {
+    coordinator: String,
+    running: HashMap<SessionRef, Running>,
+}
 
 struct Running {
     events: mpsc::Sender<Event>,
@@ -44,8 +46,9 @@ struct Running {
 }
 
 impl Sessions {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    /// No sessions yet of this coordinator's stream.
+    pub(crate) fn new(coordinator: &str) -> Self {
+        Self { coordinator: coordinator.to_owned(), running: HashMap::new() }
     }
 
     /// Joins a session, if this node's guard lets it. Never blocks.
@@ -55,12 +58,12 @@ impl Sessions {
         start: v1::SessionStart,
         out: mpsc::Sender<v1::NodeFrame>,
     ) {
-        self.0.retain(|_, running| !running.task.is_finished());
+        self.running.retain(|_, running| !running.task.is_finished());
         let Ok(session) = SessionRef::try_from(start.session.as_slice()) else {
             tracing::warn!("session start with a malformed label ignored");
             return;
         };
-        if self.0.len() >= MAX_SESSIONS || self.0.contains_key(&session) {
+        if self.running.len() >= MAX_SESSIONS || self.running.contains_key(&session) {
             let error = SessionError::Network("too many sessions at once, or one of this label".to_owned());
             let outcome = error.outcome(node.me.as_str(), false, |_| None);
             // A full queue means the coordinator does not read; its own deadline tells it.
@@ -68,10 +71,10 @@ impl Sessions {
             return;
         }
         let (events, receiver) = mpsc::channel(EVENTS);
-        let link = Link::new(session, start.deadline_ms, receiver, out);
+        let link = Link::new((session, &self.coordinator), start.deadline_ms, receiver, out);
         let given_up = CancellationToken::new();
         let task = AbortOnDropHandle::new(tokio::spawn(run(node, start.protocol, link, given_up.clone())));
-        self.0.insert(session, Running { events, given_up, task });
+        self.running.insert(session, Running { events, given_up, task });
     }
 
     /// Passes the participants' signed opens to their session.
@@ -95,7 +98,7 @@ impl Sessions {
     /// had left this node, since only then can what was reserved for it be given back.
     pub(crate) fn abort(&mut self, abort: &v1::SessionAbort) {
         if let Ok(session) = SessionRef::try_from(abort.session.as_slice())
-            && let Some(running) = self.0.get(&session)
+            && let Some(running) = self.running.get(&session)
         {
             running.given_up.cancel();
         }
@@ -103,7 +106,7 @@ impl Sessions {
 
     fn deliver(&mut self, session: &[u8], event: Event) {
         let Ok(session) = SessionRef::try_from(session) else { return };
-        let Some(running) = self.0.get(&session) else { return };
+        let Some(running) = self.running.get(&session) else { return };
         // A full queue is a relay that floods: the event is lost, and the session's own deadline ends it.
         let _ = running.events.try_send(event);
     }
@@ -116,6 +119,8 @@ async fn run(node: Arc<Node>, protocol: Option<Protocol>, mut link: Link, given_
         Some(Protocol::Aux(_)) => "aux",
         Some(Protocol::Keygen(_)) => "keygen",
         Some(Protocol::Sign(_)) => "sign",
+        Some(Protocol::Presign(_)) => "presign",
+        Some(Protocol::Online(_)) => "online",
         None => "unknown",
     };
     let result = tokio::select! {
@@ -154,6 +159,8 @@ async fn take_part(
         Some(Protocol::Aux(start)) => Box::pin(ops::aux_info::run(node, start, link)).await,
         Some(Protocol::Keygen(start)) => Box::pin(ops::keygen::run(node, start, link)).await,
         Some(Protocol::Sign(start)) => Box::pin(ops::sign::run(node, start, link)).await,
+        Some(Protocol::Presign(start)) => Box::pin(ops::presign::run(node, start, link)).await,
+        Some(Protocol::Online(start)) => Box::pin(ops::sign_online::run(node, start, link)).await,
         None => Err(SessionError::caller("protocol", "missing")),
     }
 }

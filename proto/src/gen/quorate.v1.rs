@@ -3062,7 +3062,7 @@ pub mod audit_service_server {
 /// From a node.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NodeFrame {
-    #[prost(oneof = "node_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "node_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub frame: ::core::option::Option<node_frame::Frame>,
 }
 /// Nested message and enum types in `NodeFrame`.
@@ -3085,6 +3085,8 @@ pub mod node_frame {
         Document(super::DocumentAck),
         #[prost(message, tag = "8")]
         Activation(super::ActivationAck),
+        #[prost(message, tag = "9")]
+        Pool(super::PoolChange),
     }
 }
 /// To a node.
@@ -3156,7 +3158,7 @@ pub struct SessionStart {
     /// Milliseconds the session may take.
     #[prost(uint32, tag = "2")]
     pub deadline_ms: u32,
-    #[prost(oneof = "session_start::Protocol", tags = "3, 4, 5")]
+    #[prost(oneof = "session_start::Protocol", tags = "3, 4, 5, 6, 7")]
     pub protocol: ::core::option::Option<session_start::Protocol>,
 }
 /// Nested message and enum types in `SessionStart`.
@@ -3169,6 +3171,10 @@ pub mod session_start {
         Keygen(super::StartKeygen),
         #[prost(message, tag = "5")]
         Sign(super::StartSign),
+        #[prost(message, tag = "6")]
+        Presign(super::StartPresign),
+        #[prost(message, tag = "7")]
+        Online(super::StartOnline),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3196,6 +3202,38 @@ pub struct StartSign {
     pub policy_hash: ::prost::alloc::vec::Vec<u8>,
     #[prost(string, tag = "4")]
     pub idempotency_key: ::prost::alloc::string::String,
+}
+/// One presignature for the wallet, to be kept in memory by both nodes until it is used once.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartPresign {
+    #[prost(string, tag = "1")]
+    pub wallet: ::prost::alloc::string::String,
+}
+/// A signature with a presignature both nodes hold: one answer of the agent node, then one of the service node. There are
+/// no opens and no envelopes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartOnline {
+    /// Which: the execution id of the session that made it, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub presignature: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub request: ::core::option::Option<StartSign>,
+    /// For the service node: what the agent node answered, sealed to it.
+    #[prost(bytes = "vec", tag = "3")]
+    pub contribution: ::prost::alloc::vec::Vec<u8>,
+}
+/// Presignatures a node holds that were made through this coordinator. Its first frame after the hello that says so holds
+/// them all; none where it holds none.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PoolChange {
+    #[prost(string, tag = "1")]
+    pub wallet: ::prost::alloc::string::String,
+    /// Ids, 32 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub added: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Used, too old, or no longer of any use.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub dropped: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SessionOpen {
@@ -3239,7 +3277,7 @@ pub struct SessionAbort {
 pub struct SessionOutcome {
     #[prost(bytes = "vec", tag = "1")]
     pub session: ::prost::alloc::vec::Vec<u8>,
-    #[prost(oneof = "session_outcome::Outcome", tags = "2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "session_outcome::Outcome", tags = "2, 3, 4, 5, 6, 7, 8, 9")]
     pub outcome: ::core::option::Option<session_outcome::Outcome>,
 }
 /// Nested message and enum types in `SessionOutcome`.
@@ -3263,6 +3301,12 @@ pub mod session_outcome {
         Denied(super::Denial),
         #[prost(message, tag = "7")]
         Failed(super::SessionFailure),
+        /// A presignature is ready: its id, 32 bytes.
+        #[prost(bytes, tag = "8")]
+        Pooled(::prost::alloc::vec::Vec<u8>),
+        /// The agent node's contribution to an online signature, sealed to the service node.
+        #[prost(bytes, tag = "9")]
+        Contributed(::prost::alloc::vec::Vec<u8>),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

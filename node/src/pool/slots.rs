@@ -1,0 +1,178 @@
+//! What each presignature was used for: written and synced before anything made with it leaves this node.
+
+use std::ops::ControlFlow;
+
+use quorate_store::{Durable, Read, StoreError, Txn};
+use quorate_types::{B256, UnixMillis};
+use serde::{Deserialize, Serialize};
+
+/// Presignature to slot.
+const SLOTS: &str = "pool.slot";
+/// When, and presignature: what to forget first.
+const BY_TIME: &str = "pool.slot-time";
+
+/// How long a slot is kept: longer than any presignature lives, so that no presignature outlives its slot.
+pub(crate) const KEPT_MS: u64 = 2 * 24 * 60 * 60 * 1000;
+
+/// Old slots forgotten with each new one.
+const FORGET: usize = 4;
+
+/// One use of a presignature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Use {
+    /// Which presignature.
+    pub(crate) id: B256,
+    /// What is signed.
+    pub(crate) digest: B256,
+    /// The signing's execution id, which holds all the nodes have to agree on.
+    pub(crate) eid: [u8; 32],
+}
+
+/// What a presignature's slot says of a use.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It was not used yet.
+    Free,
+    /// It was used for just this, and this was the answer.
+    Same(Vec<u8>),
+    /// It was used for the same digest in another request.
+    OtherRequest,
+    /// It was used for this other digest.
+    OtherDigest(B256),
+}
+
+/// Why a slot could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SlotError {
+    /// It is taken. [`look`] in the same transaction says so first.
+    #[error("slot of presignature {0}: taken already")]
+    Taken(B256),
+    /// Not what this node writes there.
+    #[error("slot of presignature {0}: malformed")]
+    Malformed(B256),
+    /// The store.
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Slot {
+    digest: B256,
+    eid: [u8; 32],
+    answer: Vec<u8>,
+}
+
+/// An answer that may leave once its slot is synced, and not before.
+#[must_use = "nothing may leave before the commit is confirmed"]
+pub(crate) struct Bound(Vec<u8>);
+
+impl Bound {
+    /// The answer, now that its slot is on disk. Pair it with the `Durable` of the transaction it was bound in.
+    pub(crate) fn confirm(self, _synced: &Durable) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Looks up what the presignature was used for.
+///
+/// # Errors
+/// [`SlotError`].
+pub(crate) fn look(read: &dyn Read, used: &Use) -> Result<Found, SlotError> {
+    let Some(bytes) = read.get(SLOTS, used.id.as_slice())? else { return Ok(Found::Free) };
+    let Ok((slot, [])) = postcard::take_from_bytes::<Slot>(&bytes) else {
+        return Err(SlotError::Malformed(used.id));
+    };
+    Ok(match slot {
+        Slot { digest, .. } if digest != used.digest => Found::OtherDigest(digest),
+        Slot { eid, .. } if eid != used.eid => Found::OtherRequest,
+        Slot { answer, .. } => Found::Same(answer),
+    })
+}
+
+/// Binds the presignature to this use and its answer, for ever, in the caller's transaction. Nothing is overwritten.
+///
+/// # Errors
+/// [`SlotError`].
+pub(crate) fn bind(
+    txn: &mut dyn Txn,
+    used: &Use,
+    answer: Vec<u8>,
+    now: UnixMillis,
+) -> Result<Bound, SlotError> {
+    if txn.get(SLOTS, used.id.as_slice())?.is_some() {
+        return Err(SlotError::Taken(used.id));
+    }
+    forget(txn, now)?;
+    let slot = Slot { digest: used.digest, eid: used.eid, answer };
+    let bytes = postcard::to_allocvec(&slot).map_err(|_| SlotError::Malformed(used.id))?;
+    txn.put(SLOTS, used.id.as_slice(), &bytes)?;
+    txn.put(BY_TIME, &[&now.to_be_bytes(), used.id.as_slice()].concat(), &[])?;
+    Ok(Bound(slot.answer))
+}
+
+fn forget(txn: &mut dyn Txn, now: UnixMillis) -> Result<(), SlotError> {
+    let horizon = now.saturating_sub(KEPT_MS).to_be_bytes();
+    let mut old = Vec::new();
+    txn.scan(BY_TIME, &[], &[], &mut |key, _| {
+        if old.len() == FORGET || key.get(..8).is_none_or(|at| at >= horizon.as_slice()) {
+            return ControlFlow::Break(());
+        }
+        old.push(key.to_vec());
+        ControlFlow::Continue(())
+    })?;
+    for key in old {
+        txn.delete(SLOTS, key.get(8..).unwrap_or_default())?;
+        txn.delete(BY_TIME, &key)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_store::{MemStore, update};
+
+    fn used(id: u8, digest: u8, eid: u8) -> Use {
+        Use { id: B256::repeat_byte(id), digest: B256::repeat_byte(digest), eid: [eid; 32] }
+    }
+
+    fn bound(store: &MemStore, used: &Use, now: UnixMillis) -> Result<Vec<u8>, SlotError> {
+        let (bound, synced) = update(store, |txn| bind(txn, used, b"answer".to_vec(), now))?;
+        Ok(bound.confirm(&synced))
+    }
+
+    #[test]
+    fn a_slot_has_one_use_for_ever() {
+        let store = MemStore::new();
+        let first = used(1, 1, 1);
+        assert_eq!(look(&store, &first).unwrap(), Found::Free);
+        assert_eq!(bound(&store, &first, 1).unwrap(), b"answer");
+        assert_eq!(look(&store, &first).unwrap(), Found::Same(b"answer".to_vec()));
+        assert_eq!(look(&store, &used(1, 2, 2)).unwrap(), Found::OtherDigest(first.digest));
+        assert_eq!(look(&store, &used(1, 2, 1)).unwrap(), Found::OtherDigest(first.digest));
+        assert_eq!(look(&store, &used(1, 1, 2)).unwrap(), Found::OtherRequest);
+        assert_eq!(look(&store, &used(2, 1, 1)).unwrap(), Found::Free);
+        for again in [first, used(1, 2, 2)] {
+            assert!(matches!(bound(&store, &again, 1), Err(SlotError::Taken(_))));
+        }
+        assert_eq!(look(&store, &first).unwrap(), Found::Same(b"answer".to_vec()));
+    }
+
+    #[test]
+    fn slots_outlive_presignatures_and_are_forgotten() {
+        let store = MemStore::new();
+        bound(&store, &used(1, 1, 1), 1_000).unwrap();
+        bound(&store, &used(2, 1, 1), 1_000 + KEPT_MS).unwrap();
+        assert!(matches!(look(&store, &used(1, 1, 1)).unwrap(), Found::Same(_)));
+        bound(&store, &used(3, 1, 1), 1_001 + KEPT_MS).unwrap();
+        assert_eq!(look(&store, &used(1, 1, 1)).unwrap(), Found::Free);
+        assert!(matches!(look(&store, &used(2, 1, 1)).unwrap(), Found::Same(_)));
+    }
+
+    #[test]
+    fn a_damaged_slot_is_not_a_free_one() {
+        let store = MemStore::new();
+        let _synced = update(&store, |txn| txn.put(SLOTS, &[1; 32], b"x")).unwrap();
+        assert!(matches!(look(&store, &used(1, 1, 1)), Err(SlotError::Malformed(_))));
+    }
+}
