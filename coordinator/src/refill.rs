@@ -11,7 +11,7 @@ use quorate_proto::v1::session_outcome::Outcome;
 use quorate_proto::v1::session_start::Protocol;
 use quorate_types::WalletId;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::coordinator::Coordinator;
@@ -22,6 +22,8 @@ use crate::why::why;
 
 /// How often the demand is looked at where nothing happens.
 const TICK: Duration = Duration::from_secs(1);
+/// After a change, how long others are waited for: looking at all wallets for each of them would be too often.
+const GATHER: Duration = Duration::from_millis(100);
 /// Longest presigning session.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// The pause after a first failure; it doubles up to the longest.
@@ -47,10 +49,14 @@ pub(crate) async fn run(core: Arc<Coordinator>, stop: CancellationToken) {
             state.start(&core, wallet);
         }
         let sessions = &mut state.sessions;
+        let change = async {
+            core.pools.change().await;
+            sleep(GATHER).await;
+        };
         let ended = tokio::select! {
             () = stop.cancelled() => return,
             Some(ended) = sessions.join_next() => Some(ended),
-            _ = timeout(TICK, core.pools.change()) => None,
+            _ = timeout(TICK, change) => None,
         };
         match ended {
             Some(Ok((wallet, made))) => state.ended(wallet, made),
@@ -76,7 +82,8 @@ impl State {
             let Ok(group) = core.group(&group) else { continue };
             let under_way = self.under_way.get(&wallet).copied().unwrap_or_default();
             let coming = core.pools.ready(&wallet, &group).saturating_add(under_way);
-            if coming >= target || core.seats(&group, &SIGNERS).is_err() {
+            let unfit = || core.pools.is_quarantined(&group, now) || core.seats(&group, &SIGNERS).is_err();
+            if coming >= target || unfit() {
                 continue;
             }
             let part = coming as f64 / target as f64;

@@ -33,6 +33,10 @@ pub(crate) async fn sign_online(
         let wallet = &released.case().request().wallet;
         let id = core.pools.take(wallet, group)?;
         let ended = both(core, released, (group, id), deadline).await;
+        if core.pools.ended(group, is_at_fault(&ended), Instant::now()) {
+            metrics::counter!("quorate_pairs_quarantined_total").increment(1);
+            tracing::error!(group = %group.id, "this pair's presignatures are left alone: one of its nodes is at fault");
+        }
         if !is_unknown(&ended) {
             return Some(ended);
         }
@@ -83,6 +87,14 @@ async fn one(
         Ok(convened) => ask(convened, protocol, deadline).await,
         Err(_) => lost(),
     }
+}
+
+/// Whether a node made what no honest one makes.
+fn is_at_fault(ended: &Ended) -> bool {
+    ended.heard.iter().any(|(_, heard)| match &heard.outcome {
+        Some(Outcome::Failed(failure)) => failure.fault() == Fault::Peer,
+        _ => false,
+    })
 }
 
 /// Whether a node does not hold the presignature, and said that nothing had left it.

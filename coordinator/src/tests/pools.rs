@@ -64,7 +64,7 @@ async fn what_both_nodes_hold_is_used_once_the_oldest_first() {
 
 #[tokio::test]
 async fn two_requests_at_once_are_never_given_one_presignature() {
-    let (rig, agent, _) = pooled(&[], &[], &[1, 2]);
+    let (rig, agent, _service) = pooled(&[], &[], &[1, 2, 3]);
     let pay = |key| rig.sign(key, payment(SMALL, PAYEE));
     let (one, two, three) = tokio::join!(pay("k"), pay("l"), pay("m"));
     for answer in [one, two, three] {
@@ -72,7 +72,7 @@ async fn two_requests_at_once_are_never_given_one_presignature() {
     }
     let mut asked = asked(&agent);
     asked.sort();
-    assert_eq!(asked, ["online 1", "online 2", "sign"]);
+    assert_eq!(asked, ["online 1", "online 2", "online 3"]);
 }
 
 #[tokio::test]
@@ -129,6 +129,29 @@ async fn a_bad_contribution_names_its_node_and_costs_nothing() {
     assert_eq!(budget(&rig), (State::Void, U256::ZERO));
     assert_eq!(asked(&service), ["online 1"]);
     signature_of(&rig.sign("k", payment(SMALL, PAYEE)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_pair_with_a_node_at_fault_again_and_again_is_left_alone_for_a_while() {
+    let (good, bad) = (Does::Well, Does::Fails(Fault::Peer, false));
+    let service = [bad.clone(), bad.clone(), good, bad.clone(), bad.clone(), bad.clone()];
+    let (rig, _agent, service) = pooled(&[], &service, &[1, 2, 3, 4, 5, 6, 7]);
+    let group = rig.core.group(&"g".parse().unwrap()).unwrap();
+    let now = tokio::time::Instant::now();
+    for (n, signs) in [false, false, true, false, false, false].into_iter().enumerate() {
+        assert!(!rig.core.pools.is_quarantined(&group, now), "{n}");
+        let answer = rig.sign(&format!("k{n}"), payment(SMALL, PAYEE)).await;
+        assert_eq!(answer.is_ok(), signs, "{n}");
+    }
+    assert!(rig.core.pools.is_quarantined(&group, now));
+    signature_of(&rig.sign("k", payment(SMALL, PAYEE)).await.unwrap());
+    assert_eq!(asked(&service).last().unwrap(), "sign");
+    let later = now + Duration::from_secs(601);
+    assert!(!rig.core.pools.is_quarantined(&group, later));
+    assert!(rig.core.pools.ended(&group, true, later), "one more is enough");
+    assert!(rig.core.pools.is_quarantined(&group, later));
+    assert!(!rig.core.pools.ended(&group, false, later));
+    assert!(!rig.core.pools.is_quarantined(&group, later), "and one that signs ends it");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::keygen::attestation;
 use super::sign::charge_and_record;
 use crate::guard::Request;
 use crate::node::Node;
-use crate::pool::slots::{self, Bound, Found, Use};
+use crate::pool::slots::{Bound, Once, Use, answer_once};
 use crate::pool::{Binding, Ready};
 use crate::sessions::{Link, SessionError, commit};
 
@@ -52,10 +52,8 @@ struct Online {
 
 /// How far a use got in its transaction.
 enum Step {
-    /// Bound now.
+    /// Bound, now or before, to just this.
     Bound(Bound),
-    /// Bound to just this before, with this answer.
-    Again(Vec<u8>),
     /// Bound to another digest. It is in the log.
     Misused(PendingReceipt),
 }
@@ -112,8 +110,8 @@ impl Online {
     }
 }
 
-/// Looks at the slot, asks policy again, lets `answer` be made, and binds the slot to it, all in one transaction: whatever
-/// comes at the same time comes before it or after it. The answer leaves once that is synced.
+/// Lets `answer` be made where the presignature was not used yet, and binds it to that, in one transaction. What leaves is
+/// synced.
 async fn bind(
     node: &Arc<Node>,
     link: &mut Link,
@@ -121,16 +119,15 @@ async fn bind(
     answer: impl FnOnce(&Node, &mut dyn Txn, &Online) -> Result<Vec<u8>, SessionError> + Send + 'static,
 ) -> Result<Vec<u8>, SessionError> {
     let used = online.used;
-    let work = move |node: &Node, txn: &mut dyn Txn| match slots::look(txn, &used)? {
-        Found::Free => {
-            let answer = answer(node, txn, &online)?;
-            Ok(Step::Bound(slots::bind(txn, &used, answer, node.clock.now())?))
+    let work = move |node: &Node, txn: &mut dyn Txn| {
+        let make = |txn: &mut dyn Txn| answer(node, txn, &online);
+        match answer_once(txn, &used, node.clock.now(), make)? {
+            Once::Answer(bound) => Ok(Step::Bound(bound)),
+            Once::OtherRequest => {
+                Err(SessionError::caller("presignature", "used for this digest in another request"))
+            }
+            Once::OtherDigest(bound_to) => Ok(Step::Misused(alarm(node, txn, (&online, bound_to))?)),
         }
-        Found::Same(answer) => Ok(Step::Again(answer)),
-        Found::OtherRequest => {
-            Err(SessionError::caller("presignature", "used for this digest in another request"))
-        }
-        Found::OtherDigest(bound_to) => Ok(Step::Misused(alarm(node, txn, (&online, bound_to))?)),
     };
     // Before the disk is asked: a session that is given up meanwhile cannot tell whether the answer is in the slot.
     link.mark_released();
@@ -142,7 +139,6 @@ async fn bind(
     }
     match done? {
         (Step::Bound(bound), synced) => Ok(bound.confirm(&synced)),
-        (Step::Again(answer), _) => Ok(answer),
         (Step::Misused(receipt), synced) => {
             receipt.confirm(&synced);
             link.mark_kept();

@@ -113,4 +113,6 @@ impl Pool {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

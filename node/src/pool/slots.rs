@@ -12,7 +12,7 @@ const SLOTS: &str = "pool.slot";
 const BY_TIME: &str = "pool.slot-time";
 
 /// How long a slot is kept: longer than any presignature lives, so that no presignature outlives its slot.
-pub(crate) const KEPT_MS: u64 = 2 * 24 * 60 * 60 * 1000;
+const KEPT_MS: u64 = 2 * 24 * 60 * 60 * 1000;
 
 /// Old slots forgotten with each new one.
 const FORGET: usize = 4;
@@ -28,9 +28,19 @@ pub(crate) struct Use {
     pub(crate) eid: [u8; 32],
 }
 
+/// What a use comes to.
+pub(crate) enum Once {
+    /// An answer, made now or the one made for just this before.
+    Answer(Bound),
+    /// The presignature was used for the same digest in another request.
+    OtherRequest,
+    /// It was used for this other digest.
+    OtherDigest(B256),
+}
+
 /// What a presignature's slot says of a use.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+enum Found {
     /// It was not used yet.
     Free,
     /// It was used for just this, and this was the answer.
@@ -44,7 +54,7 @@ pub(crate) enum Found {
 /// Why a slot could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SlotError {
-    /// It is taken. [`look`] in the same transaction says so first.
+    /// It was taken while the answer was made.
     #[error("slot of presignature {0}: taken already")]
     Taken(B256),
     /// Not what this node writes there.
@@ -73,11 +83,30 @@ impl Bound {
     }
 }
 
-/// Looks up what the presignature was used for.
+/// Has the answer to a use made and binds the presignature to it, where it was not used yet; otherwise gives the answer it
+/// was bound to, to the same use alone. All in the caller's transaction, so whatever comes at the same time comes before
+/// it or after it.
 ///
 /// # Errors
-/// [`SlotError`].
-pub(crate) fn look(read: &dyn Read, used: &Use) -> Result<Found, SlotError> {
+/// What `make` returns, and [`SlotError`]: nothing of the transaction may then be kept.
+pub(crate) fn answer_once<E: From<SlotError>>(
+    txn: &mut dyn Txn,
+    used: &Use,
+    now: UnixMillis,
+    make: impl FnOnce(&mut dyn Txn) -> Result<Vec<u8>, E>,
+) -> Result<Once, E> {
+    Ok(match look(txn, used)? {
+        Found::Free => {
+            let answer = make(txn)?;
+            Once::Answer(bind(txn, used, answer, now)?)
+        }
+        Found::Same(answer) => Once::Answer(Bound(answer)),
+        Found::OtherRequest => Once::OtherRequest,
+        Found::OtherDigest(digest) => Once::OtherDigest(digest),
+    })
+}
+
+fn look(read: &dyn Read, used: &Use) -> Result<Found, SlotError> {
     let Some(bytes) = read.get(SLOTS, used.id.as_slice())? else { return Ok(Found::Free) };
     let Ok((slot, [])) = postcard::take_from_bytes::<Slot>(&bytes) else {
         return Err(SlotError::Malformed(used.id));
@@ -89,16 +118,8 @@ pub(crate) fn look(read: &dyn Read, used: &Use) -> Result<Found, SlotError> {
     })
 }
 
-/// Binds the presignature to this use and its answer, for ever, in the caller's transaction. Nothing is overwritten.
-///
-/// # Errors
-/// [`SlotError`].
-pub(crate) fn bind(
-    txn: &mut dyn Txn,
-    used: &Use,
-    answer: Vec<u8>,
-    now: UnixMillis,
-) -> Result<Bound, SlotError> {
+/// Nothing is ever overwritten.
+fn bind(txn: &mut dyn Txn, used: &Use, answer: Vec<u8>, now: UnixMillis) -> Result<Bound, SlotError> {
     if txn.get(SLOTS, used.id.as_slice())?.is_some() {
         return Err(SlotError::Taken(used.id));
     }
