@@ -5,22 +5,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use quorate_audit::{Event, Receipt};
+use quorate_audit::Receipt;
 use quorate_freeze::FrozenSet;
-use quorate_intent::{Charge, Decoded};
-use quorate_ledger::{Claim, IdempotencyKey, LedgerError, Reservation, State};
-use quorate_policy::{Approval, Decision, Denial, Facts, SignedPolicy, evaluate};
+use quorate_intent::Decoded;
+use quorate_ledger::{Claim, IdempotencyKey, LedgerError, Reservation};
+use quorate_policy::SignedPolicy;
 use quorate_proto::v1;
-use quorate_types::{B256, Clock, Payload, UnixMillis, WalletId};
-use serde_json::json;
+use quorate_types::{B256, Clock, Payload, WalletId};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::access::{Caller, SIGNERS};
 use crate::db::Db;
 use crate::error::OpError;
 use crate::keyed_locks::KeyedLocks;
-use crate::link::quoted;
 use crate::policies;
+use crate::question::{Question, Written};
 use crate::records::{Born, WalletRecord, get};
 use crate::wire;
 
@@ -46,7 +45,7 @@ pub(crate) struct Case {
     born: Born,
     request: Request,
     decoded: Decoded,
-    approval: Approval,
+    policy_hash: B256,
     receipt: Receipt,
 }
 
@@ -119,21 +118,29 @@ impl Gate {
         let decoded =
             quorate_intent::decode(&request.payload).map_err(|error| OpError::invalid("payload", error))?;
 
-        // 4. Evaluate: may they?
-        let now = self.clock.now();
-        let address = born.public_key.address();
-        let facts = Facts { wallet: &request.wallet, address, intent: &decoded.intent, now };
-        let decision = evaluate(policy.as_ref(), &facts);
-        let decision = quorate_freeze::judge(&self.freezes.load(), &wallet.agent, &facts, decision);
-        let approval = match decision {
-            Decision::Allow(approval) => approval,
-            Decision::Deny(denial) => return self.deny(caller, &request, &decoded, denial).await,
+        // 4. Evaluate, reserve and write it down, in one synced transaction.
+        let question = Question {
+            caller: caller.clone(),
+            request,
+            decoded,
+            policy,
+            agent: wallet.agent.clone(),
+            public_key: born.public_key,
+            freezes: self.freezes.load_full(),
+            clock: Arc::clone(&self.clock),
         };
-
-        // 5. Reserve and write it down, in one synced transaction.
-        let event = allowed(caller, &request, &decoded, &approval);
-        let (budget, receipt) = self.reserve(&request, approval.charges(), (before, event, now)).await?;
-        let case = Case { wallet, born, request, decoded, approval, receipt };
+        let write = self.db.update(move |txn| Ok((question.answer(txn, before)?, question)));
+        let ((answer, question), synced) = write.await?;
+        let (policy_hash, reservation, receipt) = match answer {
+            Written::Denied(denial, receipt) => {
+                let denied = wire::denied(denial, &receipt.confirm(&synced));
+                return Ok(Verdict::Denied(Box::new(denied)));
+            }
+            Written::Allowed { policy_hash, reservation, receipt } => (policy_hash, reservation, receipt),
+        };
+        let budget = reservation.map_or(Budget::Held, |pending| Budget::Reserved(pending.confirm(&synced)));
+        let (Question { request, decoded, .. }, receipt) = (question, receipt.confirm(&synced));
+        let case = Case { wallet, born, request, decoded, policy_hash, receipt };
         Ok(Verdict::Admitted(Box::new(Admitted { case, budget })))
     }
 
@@ -149,68 +156,6 @@ impl Gate {
         });
         read.await
     }
-
-    async fn reserve(
-        &self,
-        request: &Request,
-        charges: &[Charge],
-        (before, event, now): (Option<State>, Event, UnixMillis),
-    ) -> Result<(Budget, Receipt), OpError> {
-        let charges = charges.to_vec();
-        let (wallet, key, payload_hash) = (request.wallet.clone(), request.key.clone(), request.payload_hash);
-        let write = self.db.update(move |txn| {
-            let receipt = quorate_audit::append(txn, now, &event)?;
-            if before == Some(State::Releasing) {
-                return Ok((None, receipt));
-            }
-            if before == Some(State::Reserved) {
-                // Left by a try that ended before any node was asked.
-                quorate_ledger::void(txn, &wallet, &key)?;
-            }
-            let (wallet, key, charges) = (&wallet, &key, charges.as_slice());
-            let request = quorate_ledger::Request { wallet, key, payload_hash, charges };
-            Ok((Some(quorate_ledger::reserve(txn, &request, now)?), receipt))
-        });
-        let ((reservation, receipt), synced) = write.await?;
-        let budget = match reservation {
-            Some(reservation) => Budget::Reserved(reservation.confirm(&synced)),
-            None => Budget::Held,
-        };
-        Ok((budget, receipt.confirm(&synced)))
-    }
-
-    async fn deny(
-        &self,
-        caller: &Caller,
-        request: &Request,
-        decoded: &Decoded,
-        denial: Denial,
-    ) -> Result<Verdict, OpError> {
-        let denial = wire::denial_to_pb(&denial);
-        let now = self.clock.now();
-        let event =
-            asked("sign.denied", caller, request, decoded).field("denial", wire::denial_json(&denial));
-        let (receipt, synced) =
-            self.db.update(move |txn| Ok(quorate_audit::append(txn, now, &event)?)).await?;
-        Ok(Verdict::Denied(Box::new(wire::denied(denial, &receipt.confirm(&synced)))))
-    }
-}
-
-fn asked(kind: &'static str, caller: &Caller, request: &Request, decoded: &Decoded) -> Event {
-    Event::new(kind)
-        .wallet(&request.wallet)
-        .field("caller", json!(caller.0.to_string()))
-        .field("idempotency_key", json!(request.key.as_str()))
-        .field("payload_hash", json!(request.payload_hash))
-        .field("digest", json!(decoded.digest.digest()))
-        .field("summary", json!(quoted(&decoded.intent.summary())))
-        .field("metadata", json!(request.metadata))
-}
-
-fn allowed(caller: &Caller, request: &Request, decoded: &Decoded, approval: &Approval) -> Event {
-    asked("sign.allowed", caller, request, decoded)
-        .field("policy_version", json!(approval.policy_version()))
-        .field("policy_hash", json!(approval.policy_hash()))
 }
 
 impl Admitted {
@@ -241,8 +186,9 @@ impl Case {
         &self.decoded
     }
 
-    pub(crate) fn approval(&self) -> &Approval {
-        &self.approval
+    /// The policy that allowed it.
+    pub(crate) fn policy_hash(&self) -> B256 {
+        self.policy_hash
     }
 
     pub(crate) fn receipt(&self) -> &Receipt {

@@ -24,6 +24,7 @@ mod pin;
 mod policies;
 mod pools;
 mod push;
+mod question;
 mod records;
 mod refill;
 mod relay;

@@ -16,7 +16,7 @@ use crate::records::{PolicyRecord, WalletRecord};
 const MAX_FAILURES: usize = 64;
 /// Rule failures passed on from a node's denial: its words are the node's own, and with so many of them an entry of the
 /// log stays below its largest size, whatever they are.
-const MAX_NODE_FAILURES: usize = 16;
+const MAX_NODE_FAILURES: usize = 12;
 
 pub(crate) fn signed(signed: v1::Signed, receipt: v1::Receipt) -> v1::SignResponse {
     v1::SignResponse {
@@ -38,6 +38,8 @@ pub(crate) fn denial_to_pb(denial: &Denial) -> v1::Denial {
         reason: failure.reason.clone(),
         limit: failure.limit.clone(),
         requested: failure.requested.clone(),
+        used: failure.used.clone().unwrap_or_default(),
+        resets_at_ms: failure.resets_at_ms,
     });
     v1::Denial {
         policy_hash: denial.policy_hash.map(|hash| hash.to_vec()).unwrap_or_default(),
@@ -53,6 +55,8 @@ pub(crate) fn denial_of(node: &NodeId, denial: v1::Denial) -> v1::Denial {
         reason: quoted(&failure.reason),
         limit: quoted(&failure.limit),
         requested: quoted(&failure.requested),
+        used: quoted(&failure.used),
+        resets_at_ms: failure.resets_at_ms,
     });
     let policy_hash = denial.policy_hash.into_iter().take(32).collect();
     v1::Denial { policy_hash, failures: failures.collect(), decided_by: node.to_string() }
@@ -66,6 +70,8 @@ pub(crate) fn denial_json(denial: &v1::Denial) -> Value {
             "reason": quoted(&failure.reason),
             "limit": quoted(&failure.limit),
             "requested": quoted(&failure.requested),
+            "used": quoted(&failure.used),
+            "resets_at_ms": failure.resets_at_ms,
         })
     });
     json!({
@@ -149,7 +155,9 @@ mod tests {
                 rule: words.clone(),
                 reason: words.clone(),
                 limit: words.clone(),
-                requested: words,
+                requested: words.clone(),
+                used: words,
+                resets_at_ms: Some(u64::MAX),
             };
             let denial = v1::Denial {
                 policy_hash: vec![9; 10_000],

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use quorate_freeze::judge;
 use quorate_intent::{Decoded, decode};
-use quorate_ledger::IdempotencyKey;
+use quorate_ledger::{Before, IdempotencyKey};
 use quorate_manifest::{Group, Pinned};
-use quorate_policy::{Approval, Decision, Facts, SignedPolicy, evaluate};
+use quorate_policy::{
+    Approval, Decision, Facts, Full, SignedPolicy, Stateless, evaluate, evaluate_stateless,
+};
 use quorate_proto::{payload_from_pb, required, v1};
 use quorate_session::{PROTOCOL_VERSION, Participant, Protocol, Terms};
+use quorate_store::Read;
 use quorate_types::{B256, GroupId, Payload, Role, Transcript, WalletId};
 
 use crate::node::Node;
@@ -96,17 +99,57 @@ impl Request {
             ..with_key(node, &wallet, place.terms(node, Protocol::Sign, subject(payload.hash(), &key)))?
         };
         let request = Self { wallet, payload_hash: payload.hash(), decoded, key, policy, terms };
-        request.approve(node)?;
+        // A service node has a ledger. What is over a limit now is denied before anything is computed or has left.
+        if node.role == Role::Service {
+            request.approve_fully(node, &*node.store)?;
+        } else {
+            request.approve(node)?;
+        }
         Ok(request)
     }
 
-    /// Asks this node's own policy and the freeze orders it has seen, now: once before joining, and again before the
-    /// contribution leaves. A manifest or a policy that came into force in between ends the request: nothing is signed
-    /// under one that is no longer in force.
+    /// Asks this node's own policy, its limits over time apart, and the freeze orders it has seen, now: once before joining,
+    /// and again before the contribution leaves.
     ///
     /// # Errors
     /// [`SessionError::Denied`] with every rule that says no; [`SessionError::Caller`] where the documents changed.
-    pub(crate) fn approve(&self, node: &Node) -> Result<Approval, SessionError> {
+    pub(crate) fn approve(&self, node: &Node) -> Result<Approval<Stateless>, SessionError> {
+        self.still_in_force(node)?;
+        let facts = facts(node, &self.wallet, &self.decoded);
+        self.judge(node, &facts, evaluate_stateless(Some(&self.policy), &facts))
+    }
+
+    /// The same with limits over time, against `ledger`. Where what comes of it is charged, that is the transaction that
+    /// charges it.
+    ///
+    /// # Errors
+    /// As [`approve`](Self::approve), or where the ledger cannot be read.
+    pub(crate) fn approve_fully(
+        &self,
+        node: &Node,
+        ledger: &dyn Read,
+    ) -> Result<Approval<Full>, SessionError> {
+        self.still_in_force(node)?;
+        let facts = facts(node, &self.wallet, &self.decoded);
+        let before = Before::payload(ledger, self.payload_hash);
+        self.judge(node, &facts, evaluate(Some(&self.policy), &facts, &before)?)
+    }
+
+    fn judge<Scope>(
+        &self,
+        node: &Node,
+        facts: &Facts<'_>,
+        decision: Decision<Scope>,
+    ) -> Result<Approval<Scope>, SessionError> {
+        match judge(&node.documents.frozen(), &self.wallet.agent, facts, decision) {
+            Decision::Allow(approval) => Ok(approval),
+            Decision::Deny(denial) => Err(SessionError::Denied(Box::new(denial))),
+        }
+    }
+
+    /// A manifest or a policy that came into force during the session ends it: nothing is signed under one that is no
+    /// longer in force.
+    fn still_in_force(&self, node: &Node) -> Result<(), SessionError> {
         if node.documents.manifest().hash() != self.terms.manifest_hash {
             return Err(SessionError::caller("manifest", "another came into force during the session"));
         }
@@ -114,12 +157,7 @@ impl Request {
         if in_force != Some(self.policy.hash()) {
             return Err(SessionError::caller("policy_hash", "another came into force during the session"));
         }
-        let facts = facts(node, &self.wallet, &self.decoded);
-        let decision = evaluate(Some(&self.policy), &facts);
-        match judge(&node.documents.frozen(), &self.wallet.agent, &facts, decision) {
-            Decision::Allow(approval) => Ok(approval),
-            Decision::Deny(denial) => Err(SessionError::Denied(Box::new(denial))),
-        }
+        Ok(())
     }
 }
 
@@ -195,7 +233,7 @@ fn facts<'a>(node: &Node, wallet: &'a WalletRecord, decoded: &'a Decoded) -> Fac
 }
 
 fn denied_without_policy(node: &Node, wallet: &WalletRecord, decoded: &Decoded) -> SessionError {
-    match evaluate(None, &facts(node, wallet, decoded)) {
+    match evaluate_stateless(None, &facts(node, wallet, decoded)) {
         Decision::Deny(denial) => SessionError::Denied(Box::new(denial)),
         Decision::Allow(_) => SessionError::Bug("no policy allowed something".to_owned()),
     }

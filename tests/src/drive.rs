@@ -32,7 +32,8 @@ pub struct Script<'a> {
     deadline_ms: u32,
     opens: Opens<'a>,
     courier: Courier<'a>,
-    log: Vec<u8>,
+    nodes: Vec<String>,
+    opened: BTreeMap<String, Vec<u8>>,
 }
 
 /// What became of a session.
@@ -85,7 +86,8 @@ impl<'a> Script<'a> {
             deadline_ms: 60_000,
             opens: Box::new(|_, opens| opens),
             courier: Box::new(|post| vec![post]),
-            log: Vec::new(),
+            nodes: Vec::new(),
+            opened: BTreeMap::new(),
         }
     }
 
@@ -108,45 +110,47 @@ impl<'a> Script<'a> {
     }
 
     /// Plays it until every node has told its outcome, or stayed silent past the deadline.
-    pub async fn play(mut self, relay: &mut Relay) -> Ending {
-        let nodes: Vec<String> = self.starts.iter().map(|(node, _)| node.clone()).collect();
+    pub async fn play(self, relay: &mut Relay) -> Ending {
+        play_together(vec![self], relay).await.remove(0)
+    }
+
+    async fn start(&mut self, relay: &Relay) -> Ending {
         for (node, protocol) in std::mem::take(&mut self.starts) {
             let (session, deadline_ms) = (self.session.to_vec(), self.deadline_ms);
             let start = v1::SessionStart { session, deadline_ms, protocol: Some(protocol) };
             relay.send(&node, relay_frame::Frame::Start(start)).await;
+            self.nodes.push(node);
         }
-        let (mut ending, mut opens) = (Ending::default(), BTreeMap::new());
-        let patience = Duration::from_millis(u64::from(self.deadline_ms) + 5_000);
-        while ending.outcomes.len() < nodes.len() {
-            let Some((node, frame)) = relay.next_within(patience).await else { break };
-            match frame {
-                Frame::Open(open) if open.session == self.session => {
-                    self.log.extend(&open.signed_open);
-                    opens.insert(node, open.signed_open);
-                    if opens.len() == nodes.len() {
-                        self.show_opens(relay, &nodes, opens.values().cloned().collect()).await;
-                    }
-                }
-                Frame::Envelope(envelope) if envelope.session == self.session => {
-                    let post = Post { to: receiver(&envelope), from: node, sealed: envelope.sealed };
-                    self.log.extend(&post.sealed);
-                    ending.posts.push(post.clone());
-                    for post in (self.courier)(post) {
-                        self.deliver(relay, post).await;
-                    }
-                }
-                Frame::Outcome(outcome) if outcome.session == self.session => {
-                    ending.outcomes.insert(node, outcome.outcome.unwrap());
-                }
-                _ => {}
-            }
-        }
-        ending.log = self.log;
-        ending
+        Ending::default()
     }
 
-    async fn show_opens(&mut self, relay: &Relay, nodes: &[String], opens: Vec<Vec<u8>>) {
-        for node in nodes {
+    async fn take(&mut self, relay: &Relay, (node, frame): (String, Frame), ending: &mut Ending) {
+        match frame {
+            Frame::Open(open) => {
+                ending.log.extend(&open.signed_open);
+                self.opened.insert(node, open.signed_open);
+                if self.opened.len() == self.nodes.len() {
+                    self.show_opens(relay).await;
+                }
+            }
+            Frame::Envelope(envelope) => {
+                let post = Post { to: receiver(&envelope), from: node, sealed: envelope.sealed };
+                ending.log.extend(&post.sealed);
+                ending.posts.push(post.clone());
+                for post in (self.courier)(post) {
+                    self.deliver(relay, post).await;
+                }
+            }
+            Frame::Outcome(outcome) => {
+                ending.outcomes.insert(node, outcome.outcome.unwrap());
+            }
+            _ => {}
+        }
+    }
+
+    async fn show_opens(&mut self, relay: &Relay) {
+        let opens: Vec<Vec<u8>> = self.opened.values().cloned().collect();
+        for node in &self.nodes {
             let signed_opens = (self.opens)(node, opens.clone());
             let opens = v1::SessionOpens { session: self.session.to_vec(), signed_opens };
             relay.send(node, relay_frame::Frame::Opens(opens)).await;
@@ -168,4 +172,30 @@ fn receiver(envelope: &v1::SessionEnvelope) -> String {
         _ => "cold-1",
     }
     .to_owned()
+}
+
+/// Plays sessions at the same time, until each has ended as [`Script::play`] says.
+pub async fn play_together(mut scripts: Vec<Script<'_>>, relay: &mut Relay) -> Vec<Ending> {
+    let patience = scripts.iter().map(|script| script.deadline_ms).max().unwrap_or(0);
+    let patience = Duration::from_millis(u64::from(patience) + 5_000);
+    let mut endings = Vec::new();
+    for script in &mut scripts {
+        endings.push(script.start(relay).await);
+    }
+    let over = |scripts: &[Script<'_>], endings: &[Ending]| {
+        scripts.iter().zip(endings).all(|(script, ending)| ending.outcomes.len() == script.nodes.len())
+    };
+    while !over(&scripts, &endings) {
+        let Some((node, frame)) = relay.next_within(patience).await else { break };
+        let session = match &frame {
+            Frame::Open(open) => &open.session,
+            Frame::Envelope(envelope) => &envelope.session,
+            Frame::Outcome(outcome) => &outcome.session,
+            _ => continue,
+        };
+        if let Some(at) = scripts.iter().position(|script| *session == script.session) {
+            scripts[at].take(relay, (node, frame), &mut endings[at]).await;
+        }
+    }
+    endings
 }

@@ -61,3 +61,8 @@ pub fn policy_yaml(version: u64, cap: &str) -> String {
          max_authorization_lifetime_s: 3600\n"
     )
 }
+
+/// The same policy with more lines under its rules.
+pub fn with_limits(version: u64, limits: &str) -> String {
+    policy_yaml(version, "25.00") + limits
+}

@@ -13,8 +13,8 @@ mod stage;
 mod world;
 
 pub use cluster::Cluster;
-pub use drive::{Ending, Post, Script};
-pub use golden::{Golden, WALLET, golden, policy_yaml};
+pub use drive::{Ending, Post, Script, play_together};
+pub use golden::{Golden, WALLET, golden, policy_yaml, with_limits};
 pub use payloads::{FRIEND, STRANGER, authorization, transfer, usdc};
 pub use recover::recover;
 pub use relay::Relay;

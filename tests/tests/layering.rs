@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("policy", &["types", "intent", "manifest"]),
     ("freeze", &["types", "intent", "manifest", "policy"]),
     ("store", &["types"]),
-    ("ledger", &["types", "intent", "store"]),
+    ("ledger", &["types", "intent", "policy", "store"]),
     ("audit", &["types", "store"]),
     ("transport", &["types"]),
     ("proto", &["types"]),
@@ -215,21 +215,32 @@ fn no_forbidden_feature_is_on() {
     }
 }
 
-/// `cargo metadata` unites the features of everything, tests too; this asks what a production build turns on.
+/// The features of `of` in a build of `package`. `cargo metadata` unites the features of everything, tests too; this asks
+/// what a production build turns on.
+fn features(package: &str, of: &str, extra: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .args(["tree", "--locked", "-p", package, "-e", "normal", "--prefix", "none", "-f", "{p} [{f}]"])
+        .args(extra)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    tree.lines().find(|line| line.starts_with(&format!("{of} "))).unwrap().to_owned()
+}
+
+/// An approval is made by evaluating a policy, and in no other way.
+#[test]
+fn no_production_build_can_make_up_an_approval() {
+    for package in ["quorate-node", "quorate-coordinator", "quorate-cli"] {
+        let policy = features(package, "quorate-policy", &[]);
+        assert!(policy.ends_with("[]"), "{package}: {policy}");
+    }
+}
+
 #[test]
 fn a_production_node_has_no_dev_primes() {
-    let features = |extra: &[&str]| {
-        let output = Command::new(env!("CARGO"))
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .args(["tree", "--locked", "-p", "quorate-node", "-e", "normal", "--prefix", "none"])
-            .args(["-f", "{p} [{f}]"])
-            .args(extra)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let tree = String::from_utf8(output.stdout).unwrap();
-        tree.lines().find(|line| line.starts_with("quorate-mpc ")).unwrap().to_owned()
-    };
+    let features = |extra: &[&str]| features("quorate-node", "quorate-mpc", extra);
     let production = features(&[]);
     assert!(!production.contains("dev-primes") && !production.contains("fixtures"), "{production}");
     assert!(features(&["--features", "dev"]).contains("dev-primes"), "the test sees nothing");

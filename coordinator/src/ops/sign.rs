@@ -120,7 +120,7 @@ pub(crate) fn start(released: &Released) -> v1::StartSign {
     v1::StartSign {
         wallet: request.wallet.to_string(),
         payload: Some(payload_to_pb(&request.payload)),
-        policy_hash: case.approval().policy_hash().to_vec(),
+        policy_hash: case.policy_hash().to_vec(),
         idempotency_key: request.key.to_string(),
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn checked(
         digest: digest.to_vec(),
         signed_transaction: transaction.map(|bytes| bytes.to_vec()).unwrap_or_default(),
         summary: decoded.intent.summary(),
-        policy_hash: case.approval().policy_hash().to_vec(),
+        policy_hash: case.policy_hash().to_vec(),
         session_eid: signed.eid.clone(),
         intent: Some(attestation.clone()),
     })
@@ -70,7 +70,7 @@ fn check_intent(
         ("agent", agent == case.wallet().agent),
         ("payload hash", payload_hash == request.payload_hash),
         ("digest", digest == case.decoded().digest.digest()),
-        ("policy hash", policy_hash == case.approval().policy_hash()),
+        ("policy hash", policy_hash == case.policy_hash()),
         ("idempotency key", idempotency_key == request.key.as_str()),
         ("execution id", its.as_slice() == eid),
     ]

@@ -9,7 +9,12 @@ use crate::{FrozenSet, SignedFreeze};
 pub const RULE: &str = "frozen";
 
 /// What policy decided, unless an order stops it: then it is a denial that names each such order first.
-pub fn judge(frozen: &FrozenSet, agent: &AgentId, facts: &Facts<'_>, decision: Decision) -> Decision {
+pub fn judge<Scope>(
+    frozen: &FrozenSet,
+    agent: &AgentId,
+    facts: &Facts<'_>,
+    decision: Decision<Scope>,
+) -> Decision<Scope> {
     let orders = frozen.covering(facts.wallet, agent, facts.intent);
     let mut failures: Vec<RuleFailure> = orders.map(|order| failure(order, facts)).collect();
     if failures.is_empty() {
@@ -38,6 +43,8 @@ fn failure(order: &SignedFreeze, facts: &Facts<'_>) -> RuleFailure {
             said.reason
         ),
         limit: "no signature until the operators unfreeze it".to_owned(),
+        used: None,
         requested: facts.intent.summary(),
+        resets_at_ms: None,
     }
 }

@@ -7,7 +7,7 @@ use quorate_intent::decode;
 use quorate_manifest::{
     CoordinatorDraft, Manifest, ManifestDraft, Namespace, PersonDraft, QuorumDraft, SignedDocument, sign,
 };
-use quorate_policy::{Decision, Facts, evaluate};
+use quorate_policy::{Decision, Facts, evaluate_stateless};
 use quorate_types::{Address, Bytes, Payload};
 use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
@@ -231,12 +231,12 @@ fn a_denial_names_the_order_before_what_policy_says() {
     let (wallet, agent) = ("w".parse().unwrap(), "bot".parse().unwrap());
     let facts = Facts { wallet: &wallet, address: Address::ZERO, intent: &intent, now: 1 };
     let mut set = FrozenSet::default();
-    let before = judge(&set, &agent, &facts, evaluate(None, &facts));
+    let before = judge(&set, &agent, &facts, evaluate_stateless(None, &facts));
     let Decision::Deny(before) = before else { panic!("allowed without a policy") };
     assert_eq!(before.failures.len(), 1, "nothing is frozen yet");
     let order = signed("agent/bot", 12, Action::Freeze);
     set.apply(order.clone()).unwrap();
-    let Decision::Deny(denial) = judge(&set, &agent, &facts, evaluate(None, &facts)) else {
+    let Decision::Deny(denial) = judge(&set, &agent, &facts, evaluate_stateless(None, &facts)) else {
         panic!("a frozen agent may sign")
     };
     let first = &denial.failures[0];
@@ -245,7 +245,7 @@ fn a_denial_names_the_order_before_what_policy_says() {
         assert!(first.reason.contains(named), "{named} is not in {}", first.reason);
     }
     set.apply(signed("agent/bot", 13, Action::Unfreeze)).unwrap();
-    assert_eq!(judge(&set, &agent, &facts, evaluate(None, &facts)), Decision::Deny(before));
+    assert_eq!(judge(&set, &agent, &facts, evaluate_stateless(None, &facts)), Decision::Deny(before));
 }
 
 proptest! {

@@ -1,12 +1,13 @@
 //! A service node's own count: one charge per payload, whoever asks and how often.
 
 use quorate_intent::Charge;
+use quorate_policy::{Approval, Full};
 use quorate_store::{Read, Txn};
 use quorate_types::{B256, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
 use crate::record::{CHARGES, decode, encode, key_of};
-use crate::spend::{Origin, count};
+use crate::spend::{Origin, Spend, count};
 use crate::{LedgerError, Pending};
 
 /// Proof that a payload's spend is counted and synced. It is never given back.
@@ -67,27 +68,28 @@ fn read(r: &dyn Read, wallet: &WalletId, payload_hash: B256) -> Result<Option<Ch
     bytes.map(|bytes| decode(CHARGES, &bytes)).transpose()
 }
 
-/// Counts `charges` at `now`, once per wallet and payload. A second charge of the same payload adds nothing and
-/// carries the time of the first: a chain or a token takes a payload once, however many signatures it has.
+/// Counts what was approved, once per wallet and payload. A second charge of the same payload adds nothing and carries
+/// the time of the first: a chain or a token takes a payload once, however many signatures it has. The approval is to come
+/// from this very transaction: see [`Before`](crate::Before).
 ///
 /// # Errors
 /// [`LedgerError::Charges`] where the payload was charged with other amounts, [`LedgerError::Overflow`] where its
 /// charges of one asset do not sum; otherwise where the store fails or a record is malformed.
 pub fn charge(
     txn: &mut dyn Txn,
-    wallet: &WalletId,
+    approval: Approval<Full>,
     payload_hash: B256,
-    charges: &[Charge],
-    now: UnixMillis,
 ) -> Result<Pending<Charged>, LedgerError> {
+    let (wallet, charges) = (approval.wallet(), approval.charges());
     let (at, first) = match read(txn, wallet, payload_hash)? {
         Some(record) if record.charges == charges => (record.at, false),
         Some(_) => return Err(LedgerError::Charges),
         None => {
-            count(txn, wallet, &Origin::Payload(payload_hash), (charges, now))?;
-            let record = ChargeRecord { at: now, charges: charges.to_vec() };
+            let spend = Spend { charges, payee: approval.payee(), at: approval.at() };
+            count(txn, wallet, &Origin::Payload(payload_hash), spend)?;
+            let record = ChargeRecord { at: approval.at(), charges: charges.to_vec() };
             txn.put(CHARGES, &place(wallet, payload_hash), &encode(CHARGES, &record)?)?;
-            (now, true)
+            (approval.at(), true)
         }
     };
     Ok(Pending::new(Charged { wallet: wallet.clone(), payload_hash, at, first }))

@@ -5,8 +5,9 @@
 //! *charges*: one per payload, before its contribution leaves. Both count in [`spent`].
 //!
 //! Everything here reads and writes inside the caller's transaction, so that checking a limit and reserving against
-//! it is one step: read [`spent`] and call [`reserve`] (or [`charge`]) in the *same* transaction. What must not be
-//! acted on before it is synced comes back as a [`Pending`] value, opened only by the commit's `Durable` proof.
+//! it is one step: let policy read [`Before`], and call [`reserve()`] or [`charge()`] with its approval, in the *same*
+//! transaction. They take no approval but a full one, so nothing is counted that no limit was asked about. What must not
+//! be acted on before it is synced comes back as a [`Pending`] value, opened only by the commit's `Durable` proof.
 //!
 //! Amounts are U256 and every sum is checked: an overflow is an error, so a limit that cannot be computed denies.
 
@@ -14,6 +15,7 @@ mod charge;
 mod claim;
 mod entry;
 mod error;
+mod history;
 mod key;
 mod pending;
 mod progress;
@@ -26,9 +28,10 @@ pub use charge::{Charged, charge, charged};
 pub use claim::{Claim, claim};
 pub use entry::{Entry, State, in_flight, lookup};
 pub use error::LedgerError;
+pub use history::Before;
 pub use key::{IdempotencyKey, IdempotencyKeyError};
 pub use pending::Pending;
 pub use progress::{Releasing, finish, releasing};
-pub use reserve::{Request, Reservation, reserve};
+pub use reserve::{Reservation, reserve};
 pub use spend::spent;
 pub use void::{NothingReleased, NothingReleasedError, void, void_releasing};

@@ -11,11 +11,15 @@ pub(crate) const ENTRIES: &str = "ledger_entry";
 pub(crate) const IN_FLIGHT: &str = "ledger_in_flight";
 /// What counts as spent, by wallet, asset, time and origin.
 pub(crate) const SPENDS: &str = "ledger_spend";
+/// What counts as signed, by wallet, time and origin.
+pub(crate) const SIGNATURES: &str = "ledger_signature";
 /// A service node's charges, by wallet and payload hash.
 pub(crate) const CHARGES: &str = "ledger_charge";
 
-/// Version of every record; another one is refused.
-const VERSION: u8 = 1;
+/// Version of a table's records. Another one is refused, but for what [`decode_version`] is asked for by its reader.
+fn version(table: &str) -> u8 {
+    if table == SPENDS { 2 } else { 1 }
+}
 
 /// Fields, each prefixed with its length as 8 bytes big-endian: no two field lists give the same key, and no key of
 /// complete fields is a prefix of another's.
@@ -29,14 +33,23 @@ pub(crate) fn key_of(fields: &[&[u8]]) -> Vec<u8> {
 }
 
 pub(crate) fn encode<T: Serialize>(table: &'static str, record: &T) -> Result<Vec<u8>, LedgerError> {
-    postcard::to_extend(record, vec![VERSION]).map_err(|_| LedgerError::Malformed { table })
+    postcard::to_extend(record, vec![version(table)]).map_err(|_| LedgerError::Malformed { table })
 }
 
 /// Reads a record that fills `bytes` exactly.
 pub(crate) fn decode<T: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<T, LedgerError> {
+    decode_version(version(table), table, bytes)
+}
+
+/// Reads a record of this version that fills `bytes` exactly.
+pub(crate) fn decode_version<T: DeserializeOwned>(
+    version: u8,
+    table: &'static str,
+    bytes: &[u8],
+) -> Result<T, LedgerError> {
     let malformed = || LedgerError::Malformed { table };
-    let (version, body) = bytes.split_first().ok_or_else(malformed)?;
-    if *version != VERSION {
+    let (found, body) = bytes.split_first().ok_or_else(malformed)?;
+    if *found != version {
         return Err(malformed());
     }
     match postcard::take_from_bytes(body) {

@@ -1,25 +1,12 @@
 //! Counting a request's spend before anything leaves.
 
-use quorate_intent::Charge;
+use quorate_policy::{Approval, Full};
 use quorate_store::Txn;
 use quorate_types::{B256, UnixMillis, WalletId};
 
 use crate::entry::{Progress, Record, read, write};
-use crate::spend::{Origin, count};
+use crate::spend::{Origin, Spend, count};
 use crate::{IdempotencyKey, LedgerError, Pending, State};
-
-/// A request to reserve for.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// Whose budget.
-    pub wallet: &'a WalletId,
-    /// The caller's name for it.
-    pub key: &'a IdempotencyKey,
-    /// `Payload::hash` of what is to be signed.
-    pub payload_hash: B256,
-    /// `Intent::charges` of what is to be signed; one asset may occur more than once.
-    pub charges: &'a [Charge],
-}
 
 /// Proof that a request's spend is counted and synced. There is one for each attempt, so it is not `Clone`.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,8 +45,8 @@ impl Reservation {
     }
 }
 
-/// Records the request as [`State::Reserved`] and counts its spend at `now`. No limit is checked here: read
-/// [`spent`](crate::spent) in the same transaction first.
+/// Records a request for `payload_hash` (`Payload::hash` of what is to be signed) as [`State::Reserved`] under `key`, and
+/// counts what was approved. The approval is to come from this very transaction: see [`Before`](crate::Before).
 ///
 /// # Errors
 /// [`LedgerError::Conflict`] where the key names another payload, [`LedgerError::State`] where the same request is
@@ -67,17 +54,19 @@ impl Reservation {
 /// do not sum; otherwise where the store fails or a record is malformed.
 pub fn reserve(
     txn: &mut dyn Txn,
-    request: &Request<'_>,
-    now: UnixMillis,
+    approval: Approval<Full>,
+    key: &IdempotencyKey,
+    payload_hash: B256,
 ) -> Result<Pending<Reservation>, LedgerError> {
-    let Request { wallet, key, payload_hash, charges } = *request;
+    let (wallet, at) = (approval.wallet(), approval.at());
     let attempt = next_attempt(read(txn, wallet, key)?, payload_hash)?;
-    count(txn, wallet, &Origin::Request(key), (charges, now))?;
-    let charges = charges.to_vec();
-    let record = Record { attempt, payload_hash, charges, at: now, progress: Progress::Reserved };
+    let spend = Spend { charges: approval.charges(), payee: approval.payee(), at };
+    count(txn, wallet, &Origin::Request(key), spend)?;
+    let charges = approval.charges().to_vec();
+    let record = Record { attempt, payload_hash, charges, at, progress: Progress::Reserved };
     write(txn, wallet, key, &record)?;
     let (wallet, key) = (wallet.clone(), key.clone());
-    Ok(Pending::new(Reservation { wallet, key, payload_hash, at: now, attempt }))
+    Ok(Pending::new(Reservation { wallet, key, payload_hash, at, attempt }))
 }
 
 fn next_attempt(before: Option<Record>, payload_hash: B256) -> Result<u32, LedgerError> {

@@ -1,16 +1,17 @@
-//! What counts as spent: one record per wallet, asset, time and origin, so that a window is a range scan.
+//! What counts: one record per wallet, asset, time and origin, and one per wallet, time and origin for the signature
+//! itself, so that a window is a range scan.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use quorate_intent::{AssetId, Charge};
+use quorate_policy::{Counted, Past};
 use quorate_store::{Read, Txn};
-use quorate_types::{B256, Transcript, U256, UnixMillis, WalletId};
+use quorate_types::{Address, B256, Transcript, U256, UnixMillis, WalletId};
+use serde::{Deserialize, Serialize};
 
-use crate::record::{SPENDS, decode, encode, key_of};
+use crate::record::{SIGNATURES, SPENDS, decode, decode_version, encode, key_of};
 use crate::{IdempotencyKey, LedgerError};
-
-const MALFORMED: LedgerError = LedgerError::Malformed { table: SPENDS };
 
 /// What a spend was counted for. Its hash ends the record's key.
 pub(crate) enum Origin<'a> {
@@ -21,7 +22,7 @@ pub(crate) enum Origin<'a> {
 }
 
 impl Origin<'_> {
-    fn hash(&self) -> B256 {
+    pub(crate) fn hash(&self) -> B256 {
         let transcript = Transcript::new("quorate/ledger/spend/v1");
         match self {
             Origin::Request(key) => transcript.field(b"request").field(key.as_str().as_bytes()).finish(),
@@ -30,16 +31,38 @@ impl Origin<'_> {
     }
 }
 
-fn prefix(wallet: &WalletId, asset: &AssetId) -> Vec<u8> {
-    key_of(&[wallet.as_str().as_bytes(), asset.to_string().as_bytes()])
+/// What is to be counted.
+#[derive(Clone, Copy)]
+pub(crate) struct Spend<'a> {
+    pub(crate) charges: &'a [Charge],
+    pub(crate) payee: Option<Address>,
+    pub(crate) at: UnixMillis,
 }
 
-/// `prefix | time, 8 bytes big-endian | origin hash, 32 bytes`: keys of a wallet and asset ascend by time.
-fn spend_key(wallet: &WalletId, asset: &AssetId, at: UnixMillis, origin: &Origin<'_>) -> Vec<u8> {
-    let mut key = prefix(wallet, asset);
-    key.extend_from_slice(&at.to_be_bytes());
-    key.extend_from_slice(origin.hash().as_slice());
-    key
+/// The record of one count. In version 1 a spend was its amount alone, and signatures were not counted.
+#[derive(Serialize, Deserialize)]
+struct Counts {
+    amount: U256,
+    payee: Option<Address>,
+}
+
+const fn table(counted: Counted) -> &'static str {
+    match counted {
+        Counted::Asset(_) => SPENDS,
+        Counted::Signatures => SIGNATURES,
+    }
+}
+
+fn prefix(wallet: &WalletId, counted: Counted) -> Vec<u8> {
+    match counted {
+        Counted::Asset(asset) => key_of(&[wallet.as_str().as_bytes(), asset.to_string().as_bytes()]),
+        Counted::Signatures => key_of(&[wallet.as_str().as_bytes()]),
+    }
+}
+
+/// `prefix | time, 8 bytes big-endian | origin hash, 32 bytes`: keys of one prefix ascend by time.
+fn place(wallet: &WalletId, counted: Counted, at: UnixMillis, origin: &Origin<'_>) -> Vec<u8> {
+    [prefix(wallet, counted).as_slice(), &at.to_be_bytes(), origin.hash().as_slice()].concat()
 }
 
 /// The sum per asset: an intent may charge one asset more than once.
@@ -52,24 +75,27 @@ fn totals(charges: &[Charge]) -> Result<BTreeMap<AssetId, U256>, LedgerError> {
     Ok(sums)
 }
 
-/// Counts `charges` at `at`. A record already there would be overwritten, and its spend lost: that is refused.
+/// Counts a signature and what it spends. A record already there would be overwritten, and what it counts lost: that is
+/// refused.
 pub(crate) fn count(
     txn: &mut dyn Txn,
     wallet: &WalletId,
     origin: &Origin<'_>,
-    (charges, at): (&[Charge], UnixMillis),
+    spend: Spend<'_>,
 ) -> Result<(), LedgerError> {
-    for (asset, amount) in totals(charges)? {
-        let key = spend_key(wallet, &asset, at, origin);
-        if txn.get(SPENDS, &key)?.is_some() {
-            return Err(MALFORMED);
+    let Spend { charges, payee, at } = spend;
+    let spends = totals(charges)?.into_iter().map(|(asset, amount)| (Counted::Asset(asset), amount));
+    for (counted, amount) in std::iter::once((Counted::Signatures, U256::ONE)).chain(spends) {
+        let (table, key) = (table(counted), place(wallet, counted, at, origin));
+        if txn.get(table, &key)?.is_some() {
+            return Err(LedgerError::Malformed { table });
         }
-        txn.put(SPENDS, &key, &encode(SPENDS, &amount)?)?;
+        txn.put(table, &key, &encode(table, &Counts { amount, payee })?)?;
     }
     Ok(())
 }
 
-/// Takes back exactly what [`count`] counted; anything else found there is refused.
+/// Takes back exactly what [`count`] counted; another amount found there is refused.
 pub(crate) fn forget(
     txn: &mut dyn Txn,
     wallet: &WalletId,
@@ -77,49 +103,73 @@ pub(crate) fn forget(
     (charges, at): (&[Charge], UnixMillis),
 ) -> Result<(), LedgerError> {
     for (asset, amount) in totals(charges)? {
-        let key = spend_key(wallet, &asset, at, origin);
-        let counted = txn.get(SPENDS, &key)?.map(|bytes| decode::<U256>(SPENDS, &bytes)).transpose()?;
-        if counted != Some(amount) {
-            return Err(MALFORMED);
+        let key = place(wallet, Counted::Asset(asset), at, origin);
+        let counted = txn.get(SPENDS, &key)?.map(|record| counts(SPENDS, &record)).transpose()?;
+        if counted.map(|counts| counts.amount) != Some(amount) {
+            return Err(LedgerError::Malformed { table: SPENDS });
         }
         txn.delete(SPENDS, &key)?;
     }
-    Ok(())
+    // A request of version 1 has none.
+    Ok(txn.delete(SIGNATURES, &place(wallet, Counted::Signatures, at, origin))?)
+}
+
+fn counts(table: &'static str, record: &[u8]) -> Result<Counts, LedgerError> {
+    match record.first() {
+        Some(1) if table == SPENDS => Ok(Counts { amount: decode_version(1, table, record)?, payee: None }),
+        _ => decode(table, record),
+    }
+}
+
+/// What is visited: the hash of its origin, and what it counts.
+type Each<'a> = dyn FnMut(B256, Past) -> ControlFlow<()> + 'a;
+
+/// Visits what counts at or after `since`, in ascending order of time.
+pub(crate) fn visit(
+    r: &dyn Read,
+    (wallet, counted): (&WalletId, Counted),
+    since: UnixMillis,
+    each: &mut Each<'_>,
+) -> Result<(), LedgerError> {
+    let (table, prefix) = (table(counted), prefix(wallet, counted));
+    let from = [prefix.as_slice(), &since.to_be_bytes()].concat();
+    let mut failed = None;
+    r.scan(table, &prefix, &from, &mut |key, record| match past(table, key.get(prefix.len()..), record) {
+        Ok((origin, past)) => each(origin, past),
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    failed.map_or(Ok(()), Err)
+}
+
+fn past(table: &'static str, rest: Option<&[u8]>, record: &[u8]) -> Result<(B256, Past), LedgerError> {
+    let malformed = LedgerError::Malformed { table };
+    let Some((at, origin)) = rest.and_then(|rest| rest.split_first_chunk::<8>()) else {
+        return Err(malformed);
+    };
+    let origin = B256::try_from(origin).map_err(|_| malformed)?;
+    let Counts { amount, payee } = counts(table, record)?;
+    Ok((origin, Past { at: UnixMillis::from_be_bytes(*at), amount, payee }))
 }
 
 /// What `wallet` has spent of `asset` at or after `since`, in base units: reserved, releasing, done and charged. A
 /// spend counts at the time it was reserved; one the clock has put in the future counts too.
 ///
 /// # Errors
-/// [`LedgerError::Overflow`] where the sum is beyond 256 bits: deny. Otherwise [`LedgerError`] where the store fails
-/// or a record is malformed.
+/// [`LedgerError::Overflow`] where the sum is beyond 256 bits. Otherwise [`LedgerError`] where the store fails or a
+/// record is malformed.
 pub fn spent(
     r: &dyn Read,
     wallet: &WalletId,
     asset: &AssetId,
     since: UnixMillis,
 ) -> Result<U256, LedgerError> {
-    let prefix = prefix(wallet, asset);
-    let from = [prefix.as_slice(), &since.to_be_bytes()].concat();
-    let full = prefix.len() + 8 + 32;
-    let (mut sum, mut failed) = (U256::ZERO, None);
-    r.scan(SPENDS, &prefix, &from, &mut |key, record| {
-        let added = if key.len() == full { add(sum, asset, record) } else { Err(MALFORMED) };
-        match added {
-            Ok(added) => {
-                sum = added;
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        }
+    let mut sum = Some(U256::ZERO);
+    visit(r, (wallet, Counted::Asset(*asset)), since, &mut |_, past| {
+        sum = sum.and_then(|sum| sum.checked_add(past.amount));
+        if sum.is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    failed.map_or(Ok(sum), Err)
-}
-
-fn add(sum: U256, asset: &AssetId, record: &[u8]) -> Result<U256, LedgerError> {
-    let amount: U256 = decode(SPENDS, record)?;
-    sum.checked_add(amount).ok_or(LedgerError::Overflow { asset: *asset })
+    sum.ok_or(LedgerError::Overflow { asset: *asset })
 }

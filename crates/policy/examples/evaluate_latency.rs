@@ -1,18 +1,22 @@
-//! How long one evaluation takes, under a policy of a thousand recipients:
+//! How long one evaluation takes, under a policy of a thousand recipients and six limits over time, after a hundred
+//! payments. The history is in memory: what a ledger needs to read it comes on top.
+//!
 //! `cargo run --release -p quorate-policy --example evaluate_latency`
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use quorate_intent::{Action, AssetId, Authorization, AuthorizationKind, Intent, Validity, token_by_symbol};
 use quorate_manifest::{
     Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
 };
-use quorate_policy::{Decision, Facts, SignedPolicy, evaluate};
-use quorate_types::{Address, B256, U256, WalletId};
+use quorate_policy::{Counted, Decision, Facts, History, Past, SignedPolicy, evaluate};
+use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
 use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
 
@@ -28,7 +32,13 @@ fn address(number: u64) -> Address {
 fn policy() -> SignedPolicy {
     let mut body = String::from(
         "policy: quorate/v1\ncluster: bench\nwallet: agent-1\nversion: 1\nrules:\n  chains: [base-sepolia]\n  per_transaction:\n    \
-         - { asset: USDC, chain: base-sepolia, max: \"25\" }\n  max_authorization_lifetime_s: 3600\n  recipients:\n",
+         - { asset: USDC, chain: base-sepolia, max: \"25\" }\n  cumulative:\n    \
+         - { asset: USDC, chain: base-sepolia, max: \"1000\", window: { rolling_s: 3600 } }\n    \
+         - { asset: USDC, chain: base-sepolia, max: \"1000\", window: { rolling_s: 86400 } }\n    \
+         - { asset: USDC, chain: base-sepolia, max: \"1000\", window: { calendar: month, timezone: Europe/Berlin } }\n    \
+         - { asset: USDC, chain: base-sepolia, max: \"1000\", per: recipient, window: { rolling_s: 86400 } }\n  \
+         velocity:\n    - { max: 1000, window: { rolling_s: 3600 } }\n    \
+         - { max: 1000, per: recipient, window: { calendar: day, timezone: UTC } }\n  max_authorization_lifetime_s: 3600\n  recipients:\n",
     );
     for number in 0..RECIPIENTS {
         let (address, label) = (address(number), format!("payee {number}"));
@@ -55,6 +65,29 @@ fn policy() -> SignedPolicy {
     SignedPolicy::verify(&document, &manifest).unwrap()
 }
 
+/// A hundred payments of the last hour.
+struct Hundred;
+
+impl History for Hundred {
+    type Error = Infallible;
+
+    fn visit(
+        &self,
+        _: &WalletId,
+        _: Counted,
+        since: UnixMillis,
+        each: &mut dyn FnMut(Past) -> ControlFlow<()>,
+    ) -> Result<(), Infallible> {
+        let past = |number: u64| Past {
+            at: NOW_S * 1000 - 3_600_000 + number * 36_000,
+            amount: U256::ONE,
+            payee: Some(address(number)),
+        };
+        let _all_seen = (0..100).map(past).filter(|past| past.at >= since).try_for_each(each);
+        Ok(())
+    }
+}
+
 fn payment(recipient: Address, amount: u64, signer: Address) -> Intent {
     let token = token_by_symbol(CHAIN, "USDC").unwrap().address;
     let authorization = Some(Authorization { kind: AuthorizationKind::Transfer, nonce: B256::ZERO });
@@ -74,7 +107,7 @@ fn measure(name: &str, policy: &SignedPolicy, allowed: bool, intents: &[Intent])
     for intent in intents.iter().cycle().take(ROUNDS) {
         let facts = Facts { wallet: &wallet, address: address(0), intent, now: NOW_S * 1000 };
         let start = Instant::now();
-        let decision = black_box(evaluate(Some(policy), black_box(&facts)));
+        let decision = black_box(evaluate(Some(policy), black_box(&facts), &Hundred)).unwrap();
         nanos.push(start.elapsed().as_nanos());
         assert_eq!(matches!(decision, Decision::Allow(_)), allowed);
     }

@@ -1,18 +1,32 @@
 //! The proof that a policy said yes.
 
-use quorate_intent::Charge;
-use quorate_types::{B256, WalletId};
+use std::marker::PhantomData;
 
-/// A yes. Only [`evaluate`](crate::evaluate) makes one, and it cannot be copied: one yes is for one request.
+use quorate_intent::Charge;
+use quorate_types::{Address, B256, UnixMillis, WalletId};
+
+/// Every rule was asked, those that count among them. A ledger takes no other approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {}
+
+/// Every rule was asked but those that count: all that a node without a ledger can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stateless {}
+
+/// A yes, [`Full`] or [`Stateless`]. Only [`evaluate`](crate::evaluate()) and
+/// [`evaluate_stateless`](crate::evaluate_stateless) make one, and it cannot be copied: one yes is for one request.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Approval {
+pub struct Approval<Scope> {
     pub(crate) policy_hash: B256,
     pub(crate) policy_version: u64,
     pub(crate) wallet: WalletId,
     pub(crate) charges: Vec<Charge>,
+    pub(crate) payee: Option<Address>,
+    pub(crate) at: UnixMillis,
+    pub(crate) scope: PhantomData<Scope>,
 }
 
-impl Approval {
+impl<Scope> Approval<Scope> {
     /// The policy that said yes.
     pub const fn policy_hash(&self) -> B256 {
         self.policy_hash
@@ -28,8 +42,31 @@ impl Approval {
         &self.wallet
     }
 
-    /// What the rules were shown, and what a ledger must reserve.
+    /// What the rules were shown, and what a ledger must count.
     pub fn charges(&self) -> &[Charge] {
         &self.charges
+    }
+
+    /// Who is paid, or allowed to take.
+    pub const fn payee(&self) -> Option<Address> {
+        self.payee
+    }
+
+    /// The time that was decided about, in Unix milliseconds: it counts then.
+    pub const fn at(&self) -> UnixMillis {
+        self.at
+    }
+}
+
+#[cfg(feature = "fixtures")]
+impl Approval<Full> {
+    /// An approval that nobody was asked for, to test ledgers with.
+    pub const fn fixture(
+        wallet: WalletId,
+        charges: Vec<Charge>,
+        payee: Option<Address>,
+        at: UnixMillis,
+    ) -> Self {
+        Self { policy_hash: B256::ZERO, policy_version: 1, wallet, charges, payee, at, scope: PhantomData }
     }
 }

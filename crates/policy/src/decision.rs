@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use quorate_types::B256;
+use quorate_types::{B256, UnixMillis};
 use serde::Serialize;
 
-use crate::Approval;
+use crate::{Approval, words};
 
 /// What a policy says to a request.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Every rule allows it.
-    Allow(Approval),
+pub enum Decision<Scope> {
+    /// Every rule that was asked allows it.
+    Allow(Approval<Scope>),
     /// At least one rule does not.
     Deny(Denial),
 }
@@ -25,7 +25,7 @@ pub struct Denial {
     pub failures: Vec<RuleFailure>,
 }
 
-/// One rule that fails. The texts are for people; `rule` is for programs.
+/// One rule that fails. The texts are for people; `rule` and `resets_at_ms` are for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RuleFailure {
     /// The rule's code, one of [`codes`](crate::codes).
@@ -34,13 +34,26 @@ pub struct RuleFailure {
     pub reason: String,
     /// What it would allow.
     pub limit: String,
+    /// What counts against the limit already; `None` for rules that do not count.
+    pub used: Option<String>,
     /// What was asked.
     pub requested: String,
+    /// When the same request would pass this rule, in Unix milliseconds, if nothing else is signed until then; `None`
+    /// where waiting does not help, or nobody can say.
+    pub resets_at_ms: Option<UnixMillis>,
 }
 
 impl fmt::Display for RuleFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} (limit {}, requested {})", self.rule, self.reason, self.limit, self.requested)
+        write!(f, "{}: {} (limit {}", self.rule, self.reason, self.limit)?;
+        if let Some(used) = &self.used {
+            write!(f, ", used {used}")?;
+        }
+        write!(f, ", requested {}", self.requested)?;
+        if let Some(at) = self.resets_at_ms {
+            write!(f, ", resets at {}", words::instant(at))?;
+        }
+        f.write_str(")")
     }
 }
 

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use crate::Per;
+
 /// What one wallet may sign. Whatever no line allows is denied.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +26,8 @@ pub(crate) struct PolicyDraft {
     pub(crate) rules: RulesDraft,
 }
 
-/// What is allowed. An absent or empty list allows nothing.
+/// What is allowed, and the limits to it. An absent or empty list of what is allowed allows nothing; an absent limit
+/// limits nothing.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RulesDraft {
@@ -44,6 +47,126 @@ pub(crate) struct RulesDraft {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u64")]
     pub(crate) max_authorization_lifetime_s: Option<u64>,
+    /// Who must get nothing, whatever else allows it.
+    #[serde(default)]
+    pub(crate) blocked: Vec<RecipientDraft>,
+    /// The most of an asset over time. Several lines of one asset all hold.
+    #[serde(default)]
+    pub(crate) cumulative: Vec<CumulativeDraft>,
+    /// The most signatures over time. All lines hold.
+    #[serde(default)]
+    pub(crate) velocity: Vec<VelocityDraft>,
+    /// When signatures are allowed; absent: always.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ActiveHoursDraft")]
+    pub(crate) active_hours: Option<ActiveHoursDraft>,
+    /// The first moment at which anything is allowed, such as 2026-01-31T09:00:00Z.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) not_before: Option<String>,
+    /// The last moment at which anything is allowed.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) not_after: Option<String>,
+}
+
+/// The most of one asset over time.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CumulativeDraft {
+    /// USDC, or the chain's own coin: native, or its ticker such as ETH.
+    pub(crate) asset: String,
+    /// The chain's name.
+    pub(crate) chain: String,
+    /// Whole coins as an exact decimal number in quotes, such as "25.00".
+    #[schemars(regex(pattern = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"))]
+    pub(crate) max: String,
+    /// The time it is counted over.
+    pub(crate) window: WindowDraft,
+    /// Whether it is counted for the wallet, or apart for each recipient.
+    #[serde(default)]
+    pub(crate) per: Per,
+}
+
+/// The most signatures over time.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VelocityDraft {
+    /// How many signatures.
+    pub(crate) max: u64,
+    /// The time they are counted over.
+    pub(crate) window: WindowDraft,
+    /// Whether they are counted for the wallet, or apart for each recipient.
+    #[serde(default)]
+    pub(crate) per: Per,
+}
+
+/// A span of time: `rolling_s`, or `calendar` with its `timezone`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WindowDraft {
+    /// The last so many seconds: 60 to 2678400 (31 days).
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64", range(min = 60, max = 2678400))]
+    pub(crate) rolling_s: Option<u64>,
+    /// The present hour, day, week (from Monday) or month of a wall clock.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PeriodDraft")]
+    pub(crate) calendar: Option<PeriodDraft>,
+    /// Whose wall clock: an IANA name such as Europe/Berlin, or UTC.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) timezone: Option<String>,
+}
+
+/// What a calendar divides time into.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PeriodDraft {
+    Hour,
+    Day,
+    Week,
+    Month,
+}
+
+/// Hours of the week.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActiveHoursDraft {
+    /// Whose wall clock: an IANA name such as Europe/Berlin, or UTC.
+    pub(crate) timezone: String,
+    /// When signatures are allowed. None: never.
+    pub(crate) spans: Vec<SpanDraft>,
+    /// Days on which they are not, such as 2026-12-25.
+    #[serde(default)]
+    pub(crate) holidays: Vec<String>,
+}
+
+/// The same hours on some days of the week.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SpanDraft {
+    /// On these days.
+    pub(crate) days: Vec<DayDraft>,
+    /// From this minute on, such as "08:00".
+    #[schemars(regex(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    pub(crate) from: String,
+    /// Up to this minute, without it, such as "18:00"; "24:00" is the end of the day. A span over midnight is two.
+    #[schemars(regex(pattern = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))]
+    pub(crate) to: String,
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DayDraft {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
 }
 
 /// The most of one asset.
@@ -70,7 +193,7 @@ pub(crate) struct FeeDraft {
     pub(crate) max: String,
 }
 
-/// Someone who may be paid.
+/// Someone who may be paid, or must not be.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecipientDraft {
@@ -80,7 +203,7 @@ pub(crate) struct RecipientDraft {
     /// What people call them.
     #[schemars(length(min = 1, max = 64))]
     pub(crate) label: String,
-    /// Only on these chains; absent: on every chain the policy allows.
+    /// Only on these chains; absent: on every chain.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<String>")]
     pub(crate) chains: Option<Vec<String>>,

@@ -1,10 +1,14 @@
-//! May this wallet sign this? Pure: a signed policy and the facts in, a decision out. No clock, no file, no ledger.
+//! May this wallet sign this? Pure: a signed policy, the facts and the wallet's history in, a decision out. No clock, no
+//! file, no ledger.
 //!
 //! Everything is denied that no rule allows: without a policy, under an empty one, for an asset, chain, recipient or
-//! kind of payload it does not name. [`evaluate`] runs every rule and lists all that fail, each with its limit and what
-//! was asked, so that a denial can be understood and acted on. An [`Approval`] is made nowhere else.
+//! kind of payload it does not name. [`evaluate()`] runs every rule and lists all that fail, each with its limit, what
+//! counts against it and what was asked, so that a denial can be understood and acted on. An [`Approval`] is made nowhere
+//! else, and only a [`Full`] one may be counted in a ledger.
 //!
-//! Every rule allows more when a line is added to it and less when one is taken away: no line forbids.
+//! Two sorts of fields: what is allowed (`chains`, `per_transaction`, `max_fee`, `recipients`, lifetimes), where each line
+//! allows more, and limits to it (`blocked`, `cumulative`, `velocity`, `active_hours`, `not_before`, `not_after`), where
+//! each line allows less.
 
 mod amount;
 mod approval;
@@ -14,6 +18,8 @@ mod error;
 mod evaluate;
 mod facts;
 mod finding;
+mod history;
+mod hours;
 mod lint;
 mod names;
 mod policy;
@@ -21,16 +27,22 @@ mod read;
 mod rules;
 mod schema;
 mod signed;
+mod window;
 mod words;
+mod zone;
 
-pub use approval::Approval;
+pub use approval::{Approval, Full, Stateless};
 pub use decision::{Decision, Denial, RuleFailure};
 pub use error::PolicyError;
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, evaluate_stateless};
 pub use facts::Facts;
 pub use finding::{Finding, Severity};
+pub use history::{Counted, History, Past};
+pub use hours::ActiveHours;
 pub use lint::lint;
-pub use policy::{FORMAT, Policy, Recipient};
+pub use policy::{Cumulative, FORMAT, Per, Policy, Recipient, Velocity};
 pub use rules::codes;
 pub use schema::json_schema;
 pub use signed::SignedPolicy;
+pub use window::{Period, Window};
+pub use zone::Zone;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use quorate_intent::{ChainId, NATIVE_DECIMALS, token};
+use quorate_intent::{AssetId, ChainId, NATIVE_DECIMALS, token};
 use quorate_types::U256;
 
 use crate::draft::PolicyDraft;
 use crate::finding::Findings;
-use crate::{Finding, Policy, read, words};
+use crate::{Finding, Policy, names, read, words};
 
 /// A week, in seconds: longer than any payment protocol waits.
 const LONG_LIFETIME_S: u64 = 7 * 24 * 3600;
@@ -21,6 +21,7 @@ pub fn lint(body: &[u8]) -> Vec<Finding> {
             whole(&policy, &mut findings);
             lifetime(&policy, &mut findings);
             reach(&policy, &mut findings);
+            limits(&policy, &mut findings);
         }
         addresses(&draft, &mut findings);
     }
@@ -96,16 +97,64 @@ fn unreached(policy: &Policy, path: &str, chain: ChainId, findings: &mut Finding
     }
 }
 
+/// Limits that hold nothing back, or everything.
+fn limits(policy: &Policy, findings: &mut Findings) {
+    let path = "rules.cumulative";
+    let named = |asset: AssetId| format!("{} on {}", names::symbol(asset), words::chain(asset.chain));
+    for (asset, max) in &policy.per_transaction {
+        let limits = || policy.cumulative.iter().filter(|limit| limit.asset == *asset);
+        if limits().next().is_none() && policy.chains.contains(&asset.chain) {
+            let message = format!("no line for {}: without a limit over time it may be moved", named(*asset));
+            findings.warn(path, format!("{message} again and again"));
+        }
+        if limits().any(|limit| limit.max < *max) {
+            let message = format!("{}: less over time than one signature may move", named(*asset));
+            findings.warn(path, message);
+        }
+    }
+    for limit in &policy.cumulative {
+        if !policy.per_transaction.contains_key(&limit.asset) {
+            let message =
+                format!("{} has no per_transaction line: this one has no effect", named(limit.asset));
+            findings.warn(path, message);
+        }
+    }
+    if policy.velocity.iter().any(|limit| limit.max == 0) {
+        findings.warn("rules.velocity", "0 signatures: every request will be denied");
+    }
+    if policy.active_hours.as_ref().is_some_and(|hours| hours.spans.is_empty()) {
+        findings.warn("rules.active_hours.spans", "empty: every request will be denied");
+    }
+    for (address, entry) in &policy.blocked {
+        let Some(recipient) = policy.recipients.get(address) else { continue };
+        let apart = match (&entry.chains, &recipient.chains) {
+            (Some(blocked), Some(paid)) => blocked.is_disjoint(paid),
+            _ => false,
+        };
+        if !apart {
+            findings.warn(
+                "rules.blocked",
+                format!("{address} is among the recipients too: where both hold, it is not paid"),
+            );
+        }
+    }
+}
+
 fn addresses(draft: &PolicyDraft, findings: &mut Findings) {
-    for (at, recipient) in draft.rules.recipients.iter().enumerate() {
-        let path = format!("rules.recipients[{at}].address");
+    let rules = &draft.rules;
+    let recipients = rules.recipients.iter().enumerate().map(|entry| ("recipients", entry));
+    let blocked = rules.blocked.iter().enumerate().map(|entry| ("blocked", entry));
+    for (field, (at, recipient)) in recipients.chain(blocked) {
+        let path = format!("rules.{field}[{at}].address");
         let Some(digits) = recipient.address.strip_prefix("0x") else { continue };
         let Ok(address) = recipient.address.parse::<quorate_types::Address>() else { continue };
         // Digits only need no checksum, and have none to check.
         if digits.bytes().any(|b| b.is_ascii_alphabetic()) && !read::is_checksummed(digits) {
             findings.warn(&path, format!("without its checksum a typing error goes unseen: {address}"));
         }
-        if quorate_intent::TOKENS.iter().any(|known| token(known.chain, address).is_some()) {
+        if field == "recipients"
+            && quorate_intent::TOKENS.iter().any(|known| token(known.chain, address).is_some())
+        {
             findings.warn(&path, "is a token's contract: what is sent to it is lost");
         }
     }

@@ -3,22 +3,69 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_intent::{AssetId, ChainId};
-use quorate_types::{Address, ClusterId, U256, WalletId};
+use quorate_types::{Address, ClusterId, U256, UnixMillis, WalletId};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use crate::PolicyError;
 use crate::finding::Findings;
 use crate::read;
+use crate::{ActiveHours, PolicyError, Window};
 
 /// The first field of every policy of this version.
 pub const FORMAT: &str = "quorate/v1";
 
-/// Someone who may be paid.
+/// Someone who may be paid, or must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient {
     /// What people call them.
     pub label: String,
-    /// Only on these chains; `None`: on every chain the policy allows.
+    /// Only on these chains; `None`: on every chain.
     pub chains: Option<BTreeSet<ChainId>>,
+}
+
+/// Whom a limit counts for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Per {
+    /// The wallet, whoever is paid.
+    #[default]
+    Wallet,
+    /// Each recipient, or spender, apart.
+    Recipient,
+}
+
+impl Per {
+    /// What follows a limit in words.
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Wallet => "",
+            Self::Recipient => " to each recipient",
+        }
+    }
+}
+
+/// The most of an asset over time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cumulative {
+    /// Which asset.
+    pub asset: AssetId,
+    /// Base units.
+    pub max: U256,
+    /// The time it is counted over.
+    pub window: Window,
+    /// Whom it counts for.
+    pub per: Per,
+}
+
+/// The most signatures over time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Velocity {
+    /// How many.
+    pub max: u64,
+    /// The time they are counted over.
+    pub window: Window,
+    /// Whom they count for.
+    pub per: Per,
 }
 
 /// What one wallet may sign. Whether anyone signed the policy itself is another matter: see
@@ -33,6 +80,12 @@ pub struct Policy {
     pub(crate) max_fee: BTreeMap<ChainId, U256>,
     pub(crate) recipients: BTreeMap<Address, Recipient>,
     pub(crate) max_authorization_lifetime_s: Option<u64>,
+    pub(crate) blocked: BTreeMap<Address, Recipient>,
+    pub(crate) cumulative: Vec<Cumulative>,
+    pub(crate) velocity: Vec<Velocity>,
+    pub(crate) active_hours: Option<ActiveHours>,
+    pub(crate) not_before: Option<UnixMillis>,
+    pub(crate) not_after: Option<UnixMillis>,
 }
 
 impl Policy {
@@ -91,5 +144,35 @@ impl Policy {
     /// For how many seconds an authorization may stay usable; `None`: none is signed.
     pub const fn max_authorization_lifetime_s(&self) -> Option<u64> {
         self.max_authorization_lifetime_s
+    }
+
+    /// Who must get nothing, whatever else allows it.
+    pub const fn blocked(&self) -> &BTreeMap<Address, Recipient> {
+        &self.blocked
+    }
+
+    /// The most of assets over time.
+    pub fn cumulative(&self) -> &[Cumulative] {
+        &self.cumulative
+    }
+
+    /// The most signatures over time.
+    pub fn velocity(&self) -> &[Velocity] {
+        &self.velocity
+    }
+
+    /// When signatures are allowed; `None`: always.
+    pub const fn active_hours(&self) -> Option<&ActiveHours> {
+        self.active_hours.as_ref()
+    }
+
+    /// The first millisecond at which anything is allowed.
+    pub const fn not_before(&self) -> Option<UnixMillis> {
+        self.not_before
+    }
+
+    /// The last millisecond at which anything is allowed.
+    pub const fn not_after(&self) -> Option<UnixMillis> {
+        self.not_after
     }
 }

@@ -1,7 +1,7 @@
 //! How limits and requests are told to people.
 
 use quorate_intent::{AssetId, ChainId, chain_name, decimals};
-use quorate_types::U256;
+use quorate_types::{U256, UnixMillis};
 
 use crate::{amount, names};
 
@@ -30,4 +30,10 @@ pub(crate) fn seconds(millis: u128) -> String {
         0 => format!("{} s", millis / 1000),
         rest => format!("{}.{rest:03} s", millis / 1000),
     }
+}
+
+/// `2026-11-21T15:04:05Z`, with the fraction of a second where there is one.
+pub(crate) fn instant(at: UnixMillis) -> String {
+    let instant = i64::try_from(at).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+    instant.map_or_else(|| format!("{at} Unix milliseconds"), |instant| instant.to_string())
 }

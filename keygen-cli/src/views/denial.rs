@@ -11,7 +11,9 @@ pub(crate) struct FailureView {
     pub(crate) rule: String,
     pub(crate) reason: String,
     pub(crate) limit: String,
+    pub(crate) used: String,
     pub(crate) requested: String,
+    pub(crate) resets_at_ms: Option<u64>,
 }
 
 /// Policy said no.
@@ -28,7 +30,9 @@ impl From<v1::Denial> for DenialView {
             rule: failure.rule,
             reason: failure.reason,
             limit: failure.limit,
+            used: failure.used,
             requested: failure.requested,
+            resets_at_ms: failure.resets_at_ms,
         };
         Self {
             decided_by: denial.decided_by,
@@ -49,17 +53,56 @@ impl DenialView {
             if !failure.limit.is_empty() {
                 words.push_str(&format!("\n    limit      {}", failure.limit));
             }
+            if !failure.used.is_empty() {
+                words.push_str(&format!("\n    used       {}", failure.used));
+            }
             if !failure.requested.is_empty() {
                 words.push_str(&format!("\n    requested  {}", failure.requested));
+            }
+            if let Some(at) = failure.resets_at_ms {
+                words.push_str(&format!("\n    resets at  {}", instant(at)));
             }
         }
         words
     }
 }
 
+/// To the second, rounded up: at that moment it has passed.
+fn instant(at_ms: u64) -> String {
+    let at = i64::try_from(at_ms.div_ceil(1000)).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());
+    at.map_or_else(|| format!("{at_ms} Unix milliseconds"), |at| at.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_over_time_says_what_is_used_and_when_it_resets() {
+        let failure = |used: &str, resets_at_ms| v1::RuleFailure {
+            rule: "cumulative".to_owned(),
+            reason: "more than may move over time".to_owned(),
+            limit: "100 USDC in any 86400 s".to_owned(),
+            requested: "10 USDC on base".to_owned(),
+            used: used.to_owned(),
+            resets_at_ms,
+        };
+        let failures = vec![failure("95 USDC", Some(1_800_000_000_001)), failure("", Some(u64::MAX))];
+        let denial = v1::Denial { policy_hash: vec![1], failures, decided_by: "service-1".to_owned() };
+        let view = DenialView::from(denial);
+        let words = view.words();
+        assert!(
+            words.contains(
+                "\n    limit      100 USDC in any 86400 s\n    used       95 USDC\n    requested  10 USDC on \
+                 base\n    resets at  2027-01-15T08:00:01Z"
+            ),
+            "{words}"
+        );
+        assert!(words.ends_with("resets at  18446744073709551615 Unix milliseconds"), "{words}");
+        let json = serde_json::to_value(&view).unwrap();
+        assert_eq!(json["failures"][0]["used"], "95 USDC");
+        assert_eq!(json["failures"][0]["resets_at_ms"], 1_800_000_000_001_u64);
+    }
 
     #[test]
     fn a_denial_lists_each_rule_with_its_limit_and_what_was_asked() {
@@ -68,6 +111,7 @@ mod tests {
             reason: "too much".to_owned(),
             limit: limit.to_owned(),
             requested: "30 USDC".to_owned(),
+            ..Default::default()
         };
         let denial = v1::Denial {
             policy_hash: vec![1],

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quorate_audit::{Event, PendingReceipt};
 use quorate_ledger::{Charged, Pending, charge};
 use quorate_mpc::{PartialSignature, Party, Presignature, generate_presignature};
-use quorate_policy::Approval;
+use quorate_policy::{Approval, Full};
 use quorate_proto::{v1, v1::session_outcome::Outcome};
 use quorate_session::{Recipient, SignedStatement, Statement};
 use quorate_store::Txn;
@@ -93,13 +93,16 @@ async fn complete(
     let agent = Role::Agent.index();
     let body = joined.receive_partial(agent).await?;
     // Before the peer's word is weighed: under another manifest it would be held against another key.
-    let approval = request.approve(node)?;
+    request.approve(node)?;
     let (theirs, intent) = read_contribution(node, &request, joined, &body)?;
     let digest = request.decoded.digest.clone();
     presignature.check(agent, &theirs, &digest)?;
 
     let eid = joined.eid();
-    let work = move |node: &Node, txn: &mut dyn Txn| charge_and_record(node, txn, (&request, &approval), eid);
+    let work = move |node: &Node, txn: &mut dyn Txn| {
+        let approval = request.approve_fully(node, txn)?;
+        charge_and_record(txn, (&request, approval), eid)
+    };
     let ((charged, receipt), synced) = commit(node, work).await?;
     receipt.confirm(&synced);
     let _charged: Charged = charged.confirm(&synced);
@@ -129,24 +132,23 @@ fn read_contribution(
     Ok((stated.partial, stated.intent))
 }
 
-/// Charge and audit entry, in the caller's transaction. A payload is charged once, however often it is signed.
+/// Charge and audit entry, in the transaction that `approval` comes from: two requests cannot both pass a limit that has
+/// room for one. A payload is charged once, however often it is signed.
 ///
 /// # Errors
 /// [`SessionError`] where the charges do not sum, or the store fails.
 pub(super) fn charge_and_record(
-    node: &Node,
     txn: &mut dyn Txn,
-    (request, approval): (&Request, &Approval),
+    (request, approval): (&Request, Approval<Full>),
     eid: [u8; 32],
 ) -> Result<(Pending<Charged>, PendingReceipt), SessionError> {
-    let charges = request.decoded.intent.charges().map_err(|error| SessionError::Bug(error.to_string()))?;
-    let now = node.clock.now();
-    let charged = charge(txn, &request.wallet.wallet, request.payload_hash, &charges, now)?;
+    let (now, policy_hash) = (approval.at(), approval.policy_hash());
+    let charged = charge(txn, approval, request.payload_hash)?;
     let event = Event::new("sign.contributed")
         .wallet(&request.wallet.wallet)
         .field("payload_hash", request.payload_hash.to_string())
         .field("digest", request.decoded.digest.digest().to_string())
-        .field("policy_hash", approval.policy_hash().to_string())
+        .field("policy_hash", policy_hash.to_string())
         .field("summary", request.decoded.intent.summary())
         .field("eid", hex::encode(eid));
     Ok((charged, quorate_audit::append(txn, now, &event)?))

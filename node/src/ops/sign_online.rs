@@ -182,13 +182,13 @@ fn contribute(node: &Node, online: &Online) -> Result<Vec<u8>, SessionError> {
 fn complete(node: &Node, txn: &mut dyn Txn, online: &Online, sealed: &[u8]) -> Result<Vec<u8>, SessionError> {
     let (Online { request, used }, agent) = (online, Role::Agent.index());
     // Before the peer's word is weighed: under another manifest it would be held against another key.
-    let approval = request.approve(node)?;
+    let approval = request.approve_fully(node, txn)?;
     let (presignature, last_word) = online.take(node)?.into_parts();
     let Stated { partial: theirs, intent, .. } = read_contribution(node, online, last_word, sealed)?;
     let digest = &request.decoded.digest;
     presignature.check(agent, &theirs, digest)?;
     // Written with the slot, or not at all.
-    let (_charged, _receipt) = charge_and_record(node, txn, (request, &approval), used.eid)?;
+    let (_charged, _receipt) = charge_and_record(txn, (request, approval), used.eid)?;
     let (own, combiner) = presignature.issue(digest);
     let signature = combiner.combine(&[(agent, theirs), (Role::Service.index(), own)])?;
     encode(&Answer { signature: signature.to_bytes().to_vec(), intent })

@@ -104,6 +104,8 @@ fn denial_to_pb(denial: &Denial, decided_by: &str) -> v1::Denial {
         reason: failure.reason.clone(),
         limit: failure.limit.clone(),
         requested: failure.requested.clone(),
+        used: failure.used.clone().unwrap_or_default(),
+        resets_at_ms: failure.resets_at_ms,
     });
     v1::Denial {
         policy_hash: denial.policy_hash.map(|hash| hash.to_vec()).unwrap_or_default(),

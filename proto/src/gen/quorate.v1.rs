@@ -53,6 +53,13 @@ pub struct RuleFailure {
     /// What was requested, in the same units.
     #[prost(string, tag = "4")]
     pub requested: ::prost::alloc::string::String,
+    /// What counts against the limit already, in the same units, where the rule counts.
+    #[prost(string, tag = "5")]
+    pub used: ::prost::alloc::string::String,
+    /// When the same request would pass this rule if nothing else is signed until then, in Unix milliseconds; absent where
+    /// waiting does not help.
+    #[prost(uint64, optional, tag = "6")]
+    pub resets_at_ms: ::core::option::Option<u64>,
 }
 /// A verdict, not an error: policy says no, and every rule that says so is listed.
 #[derive(Clone, PartialEq, ::prost::Message)]

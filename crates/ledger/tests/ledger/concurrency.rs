@@ -3,11 +3,11 @@
 use std::sync::Barrier;
 use std::thread;
 
-use quorate_ledger::{IdempotencyKey, LedgerError, Request, Reservation, reserve, spent};
+use quorate_ledger::{IdempotencyKey, LedgerError, Reservation, reserve, spent};
 use quorate_store::{MemStore, Store};
 use quorate_types::U256;
 
-use crate::given::{asset, charges, payload, wallet};
+use crate::given::{approved, asset, charges, payload, wallet};
 
 const LIMIT: u64 = 100;
 const AMOUNT: u64 = 30;
@@ -21,9 +21,8 @@ fn within_limit(store: &dyn Store, key: &IdempotencyKey) -> Result<Option<Reserv
     }
     // Room for another thread to slip in, were it let.
     thread::yield_now();
-    let charges = charges(&[(0, AMOUNT)]);
-    let request = Request { wallet: &wallet(0), key, payload_hash: payload(0), charges: &charges };
-    let pending = reserve(txn.as_mut(), &request, 100)?;
+    let approval = approved(0, &charges(&[(0, AMOUNT)]), 100);
+    let pending = reserve(txn.as_mut(), approval, key, payload(0))?;
     Ok(Some(pending.confirm(&txn.commit()?)))
 }
 

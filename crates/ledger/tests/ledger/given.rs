@@ -2,9 +2,10 @@
 
 use quorate_intent::{AssetId, Charge};
 use quorate_ledger::{
-    Charged, Claim, Entry, IdempotencyKey, LedgerError, NothingReleased, Releasing, Request, Reservation,
-    charge, claim, finish, lookup, releasing, reserve, spent, void, void_releasing,
+    Charged, Claim, Entry, IdempotencyKey, LedgerError, NothingReleased, Releasing, Reservation, charge,
+    claim, finish, lookup, releasing, reserve, spent, void, void_releasing,
 };
+use quorate_policy::{Approval, Full};
 use quorate_store::{Store, update};
 use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
 
@@ -29,6 +30,14 @@ pub(crate) fn charges(amounts: &[(usize, u64)]) -> Vec<Charge> {
     amounts.iter().map(|(n, amount)| Charge { asset: asset(*n), amount: U256::from(*amount) }).collect()
 }
 
+/// Who is paid.
+pub(crate) const PAYEE: Address = Address::repeat_byte(9);
+
+/// An approval nobody was asked for: here it is the ledger that is tested.
+pub(crate) fn approved(w: usize, charges: &[Charge], at: UnixMillis) -> Approval<Full> {
+    Approval::fixture(wallet(w), charges.to_vec(), Some(PAYEE), at)
+}
+
 /// A store and short forms of the ledger's functions, each in a transaction of its own, for wallet 0 and key 0.
 pub(crate) struct Ledger<'a>(pub(crate) &'a dyn Store);
 
@@ -39,8 +48,8 @@ impl Ledger<'_> {
         charges: &[Charge],
         now: UnixMillis,
     ) -> Result<Reservation, LedgerError> {
-        let request = Request { wallet: &wallet(0), key: &key(0), payload_hash, charges };
-        let (pending, durable) = update(self.0, |txn| reserve(txn, &request, now))?;
+        let approval = approved(0, charges, now);
+        let (pending, durable) = update(self.0, |txn| reserve(txn, approval, &key(0), payload_hash))?;
         Ok(pending.confirm(&durable))
     }
 
@@ -70,7 +79,7 @@ impl Ledger<'_> {
         charges: &[Charge],
         now: UnixMillis,
     ) -> Result<Charged, LedgerError> {
-        let (pending, durable) = update(self.0, |txn| charge(txn, &wallet(0), payload_hash, charges, now))?;
+        let (pending, durable) = update(self.0, |txn| charge(txn, approved(0, charges, now), payload_hash))?;
         Ok(pending.confirm(&durable))
     }
 

@@ -9,4 +9,5 @@ mod malformed;
 mod model;
 mod requests;
 mod restart;
+mod schedules;
 mod windows;

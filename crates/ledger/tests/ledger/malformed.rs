@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use quorate_ledger::{LedgerError, charged, claim, in_flight, spent};
+use quorate_ledger::{Before, LedgerError, charged, claim, in_flight, spent};
+use quorate_policy::{Counted, History};
 use quorate_store::{MemStore, Store, StoreError, update};
 
 use crate::given::{Ledger, asset, charges, key, payload, wallet};
@@ -34,6 +35,11 @@ fn filled() -> MemStore {
     store
 }
 
+fn signatures(store: &dyn Store) -> Result<(), LedgerError> {
+    let before = Before::payload(store, payload(9));
+    before.visit(&wallet(0), Counted::Signatures, 0, &mut |_| ControlFlow::Continue(()))
+}
+
 /// Every reading function, and the table whose malformed record it must name.
 fn readings(store: &dyn Store) -> Vec<(&'static str, Result<(), LedgerError>)> {
     vec![
@@ -41,6 +47,7 @@ fn readings(store: &dyn Store) -> Vec<(&'static str, Result<(), LedgerError>)> {
         ("ledger_entry", Ledger(store).reserve(payload(0), &[], 200).map(drop)),
         ("ledger_in_flight", in_flight(store).map(drop)),
         ("ledger_spend", spent(store, &wallet(0), &asset(0), 0).map(drop)),
+        ("ledger_signature", signatures(store)),
         ("ledger_charge", charged(store, &wallet(0), payload(1)).map(drop)),
         ("ledger_charge", Ledger(store).charge(payload(1), &charges(&[(2, 7)]), 200).map(drop)),
         // Last, since it takes the request out of flight.
@@ -50,11 +57,11 @@ fn readings(store: &dyn Store) -> Vec<(&'static str, Result<(), LedgerError>)> {
 
 #[test]
 fn every_malformed_record_is_found_and_its_table_named() {
-    for table in ["ledger_entry", "ledger_in_flight", "ledger_spend", "ledger_charge"] {
+    for table in ["ledger_entry", "ledger_in_flight", "ledger_spend", "ledger_signature", "ledger_charge"] {
         let good = rows(&filled(), table);
         let (place, value) = good.first().unwrap();
         let mut other_version = value.clone();
-        other_version[0] = 2;
+        other_version[0] = 3;
         let longer = [value.as_slice(), &[0]].concat();
         let shorter = &value[..value.len() - 1];
         for bad in [&[][..], &other_version, &longer, shorter] {
@@ -107,7 +114,8 @@ fn a_spend_is_neither_overwritten_nor_given_back_unless_it_is_what_was_counted()
     spend(Ledger(&store).void());
     let store = filled();
     let mut more = value.clone();
-    *more.last_mut().unwrap() += 1;
+    // The amount: 32 bytes behind the version and their length.
+    more[33] += 1;
     put(&store, "ledger_spend", &place, &more);
     spend(Ledger(&store).void());
     // A key of another length cannot be a spend.
@@ -125,7 +133,7 @@ fn the_form_on_disk_is_pinned() {
         let lines = rows(&store, table).into_iter();
         lines.map(|(key, value)| format!("{} = {}", hex(&key), hex(&value))).collect::<Vec<_>>()
     };
-    let tables = ["ledger_entry", "ledger_in_flight", "ledger_spend", "ledger_charge"];
+    let tables = ["ledger_entry", "ledger_in_flight", "ledger_spend", "ledger_signature", "ledger_charge"];
     let found: Vec<String> = tables.into_iter().flat_map(dump).collect();
     assert_eq!(found.join("\n"), include_str!("form.txt").trim_end());
 }

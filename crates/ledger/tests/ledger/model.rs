@@ -6,13 +6,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use quorate_intent::Charge;
 use quorate_ledger::{
-    Claim, LedgerError, NothingReleased, Request, Reservation, State, charge, claim, finish, in_flight,
+    Before, Claim, LedgerError, NothingReleased, Reservation, State, charge, claim, finish, in_flight,
     lookup, releasing, reserve, spent, void, void_releasing,
 };
+use quorate_policy::{Counted, History};
 use quorate_store::{MemStore, Store, Txn};
-use quorate_types::{U256, UnixMillis};
+use quorate_types::{B256, U256, UnixMillis};
 
-use crate::given::{asset, key, payload, wallet};
+use crate::given::{approved, asset, key, payload, wallet};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -173,6 +174,15 @@ impl Model {
         Box::new(reserved.chain(charged))
     }
 
+    fn signed(&self, w: usize, since: UnixMillis) -> usize {
+        let live = self
+            .requests
+            .iter()
+            .filter(|((of, _), recorded)| *of == w && recorded.state != State::Void && recorded.at >= since);
+        let charged = self.charged.iter().filter(|((of, _), (at, _))| *of == w && *at >= since);
+        live.count() + charged.count()
+    }
+
     /// `None` where the sum is beyond 256 bits.
     fn spent(&self, w: usize, a: usize, since: UnixMillis) -> Option<U256> {
         let counts = self.spends().filter(|(of, at, c)| *of == w && *at >= since && c.asset == asset(a));
@@ -211,8 +221,8 @@ fn write(
     let now = before.now;
     match step {
         Step::Reserve { w, k, p, charges } => {
-            let request = Request { wallet: &wallet(*w), key: &key(*k), payload_hash: payload(*p), charges };
-            return reserve(txn, &request, now).map(Written::Reserved);
+            let approval = approved(*w, charges, now);
+            return reserve(txn, approval, &key(*k), payload(*p)).map(Written::Reserved);
         }
         Step::Release { n } => {
             if let Some(reservation) = held.get(n % held.len().max(1)) {
@@ -230,7 +240,7 @@ fn write(
         }
         Step::Charge { w, p, charges } => {
             let earlier = before.charged.get(&(*w, *p)).map(|(at, _)| *at);
-            let pending = charge(txn, &wallet(*w), payload(*p), charges, now)?;
+            let pending = charge(txn, approved(*w, charges, now), payload(*p))?;
             return Ok(Written::Charged { pending, at: earlier.unwrap_or(now), first: earlier.is_none() });
         }
         Step::Tick { .. } | Step::Back { .. } => {}
@@ -277,6 +287,15 @@ fn compare(store: &dyn Store, model: &Model) {
             };
             assert_eq!(found, model.spent(w, a, *since), "wallet {w} asset {a} since {since}");
         }
+    }
+    for (w, since) in (0..2).flat_map(|w| edges.iter().map(move |since| (w, since))) {
+        let (before, mut signed) = (Before::payload(store, B256::ZERO), 0);
+        let visited = before.visit(&wallet(w), Counted::Signatures, *since, &mut |_| {
+            signed += 1;
+            std::ops::ControlFlow::Continue(())
+        });
+        visited.unwrap();
+        assert_eq!(signed, model.signed(w, *since), "wallet {w} signatures since {since}");
     }
 }
 

@@ -13,7 +13,8 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
     let limit_s = question.policy.max_authorization_lifetime_s();
     let fail = |reason: &str, requested: String| {
         let limit = limit_s.map_or_else(|| "none".to_owned(), |limit| format!("{limit} s"));
-        Failure { reason: reason.to_owned(), limit, requested }.of(codes::MAX_AUTHORIZATION_LIFETIME_S)
+        Failure { reason: reason.to_owned(), limit, requested, ..Failure::default() }
+            .of(codes::MAX_AUTHORIZATION_LIFETIME_S)
     };
     let Some(last_s) = intent.validity.not_after_s else {
         return fail("the authorization never ends", "no end".to_owned());

@@ -10,5 +10,6 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
         Some(chain) => ("this chain is not allowed", words::chain(chain)),
         None => ("the payload names no chain", "no chain".to_owned()),
     };
-    Failure { reason: reason.to_owned(), limit: words::chains(allowed), requested }.of(codes::CHAINS)
+    let limit = words::chains(allowed);
+    Failure { reason: reason.to_owned(), limit, requested, ..Failure::default() }.of(codes::CHAINS)
 }

@@ -13,6 +13,7 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
         reason: format!("no rule of this policy version can allow {kind}"),
         limit: "native transfer, token transfer, EIP-3009 authorization".to_owned(),
         requested: kind.to_owned(),
+        ..Failure::default()
     }
     .of(codes::KIND)
 }

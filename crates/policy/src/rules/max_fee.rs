@@ -18,7 +18,7 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
         None => ("there is no fee limit for this chain, so it takes no transactions", "none".to_owned()),
     };
     let requested = format!("{} on {}", words::quantity(coin, intent.max_native_fee), words::chain(chain));
-    Failure { reason: reason.to_owned(), limit, requested }.of(codes::MAX_FEE)
+    Failure { reason: reason.to_owned(), limit, requested, ..Failure::default() }.of(codes::MAX_FEE)
 }
 
 /// Exhaustive: a new action must be decided about here.

@@ -1,13 +1,22 @@
 //! The rules, one per file. Each answers with its failures; none is no failure, and allows nothing by itself.
 
+mod active_hours;
 mod authorization;
+mod blocked;
 mod chains;
+pub(crate) mod cumulative;
 mod kind;
 mod max_fee;
 mod per_transaction;
 mod recipients;
 mod signer;
+mod tally;
+mod validity;
+pub(crate) mod velocity;
 mod wallet;
+
+use quorate_intent::Intent;
+use quorate_types::{Address, UnixMillis};
 
 use crate::{Facts, Policy, RuleFailure};
 
@@ -25,12 +34,24 @@ pub mod codes {
     pub const SIGNER_MISMATCH: &str = "signer_mismatch";
     /// The recipient is not allowed.
     pub const RECIPIENTS: &str = "recipients";
+    /// An address is forbidden, whatever else allows it.
+    pub const BLOCKED: &str = "blocked";
     /// Too much of an asset, or an asset without a cap.
     pub const PER_TRANSACTION: &str = "per_transaction";
     /// The fee may be too high, or the chain has no limit for it.
     pub const MAX_FEE: &str = "max_fee";
     /// An authorization that lives too long, or is over.
     pub const MAX_AUTHORIZATION_LIFETIME_S: &str = "max_authorization_lifetime_s";
+    /// Outside the hours or on a holiday.
+    pub const ACTIVE_HOURS: &str = "active_hours";
+    /// Before the policy's first moment.
+    pub const NOT_BEFORE: &str = "not_before";
+    /// After the policy's last moment.
+    pub const NOT_AFTER: &str = "not_after";
+    /// Too much of an asset over time.
+    pub const CUMULATIVE: &str = "cumulative";
+    /// Too many signatures over time.
+    pub const VELOCITY: &str = "velocity";
 }
 
 /// What every rule is asked.
@@ -39,31 +60,43 @@ pub(crate) struct Question<'a> {
     pub(crate) facts: &'a Facts<'a>,
 }
 
-/// A rule: its failures, empty where it is content.
+/// A rule that does not count: its failures, empty where it is content.
 pub(crate) type Rule = fn(&Question<'_>) -> Vec<RuleFailure>;
 
-/// Every rule, in the order in which failures are listed.
-pub(crate) const ALL: [Rule; 8] = [
+/// Every rule that needs no history, in the order in which failures are listed. Those that count come after them, in
+/// [`evaluate`](crate::evaluate()).
+pub(crate) const COUNTLESS: [Rule; 11] = [
     wallet::check,
     kind::check,
     chains::check,
     signer::check,
     recipients::check,
+    blocked::check,
     per_transaction::check,
     max_fee::check,
     authorization::check,
+    active_hours::check,
+    validity::check,
 ];
 
+/// Who is paid, or allowed to take: in whose name it counts.
+pub(crate) fn payee(intent: &Intent) -> Option<Address> {
+    intent.recipient().or_else(|| intent.spender())
+}
+
 /// A failure of one rule.
+#[derive(Default)]
 struct Failure {
     reason: String,
     limit: String,
+    used: Option<String>,
     requested: String,
+    resets_at_ms: Option<UnixMillis>,
 }
 
 impl Failure {
     fn of(self, rule: &str) -> Vec<RuleFailure> {
-        let Self { reason, limit, requested } = self;
-        vec![RuleFailure { rule: rule.to_owned(), reason, limit, requested }]
+        let Self { reason, limit, used, requested, resets_at_ms } = self;
+        vec![RuleFailure { rule: rule.to_owned(), reason, limit, used, requested, resets_at_ms }]
     }
 }

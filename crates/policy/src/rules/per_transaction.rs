@@ -10,7 +10,8 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
         Ok(charges) => charges.iter().flat_map(|charge| check_charge(question, charge)).collect(),
         Err(error) => {
             let (limit, requested) = ("none".to_owned(), "an amount that cannot be told".to_owned());
-            Failure { reason: error.to_string(), limit, requested }.of(codes::PER_TRANSACTION)
+            Failure { reason: error.to_string(), limit, requested, ..Failure::default() }
+                .of(codes::PER_TRANSACTION)
         }
     }
 }
@@ -23,5 +24,5 @@ fn check_charge(question: &Question<'_>, charge: &Charge) -> Vec<RuleFailure> {
         None => ("there is no line for this asset on this chain", "none".to_owned()),
     };
     let requested = format!("{} on {}", words::quantity(asset, charge.amount), words::chain(asset.chain));
-    Failure { reason: reason.to_owned(), limit, requested }.of(codes::PER_TRANSACTION)
+    Failure { reason: reason.to_owned(), limit, requested, ..Failure::default() }.of(codes::PER_TRANSACTION)
 }

@@ -26,5 +26,5 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
         Some(chain) => format!("{address} on {}", words::chain(chain)),
         None => address.to_string(),
     };
-    Failure { reason: reason.to_owned(), limit, requested }.of(codes::RECIPIENTS)
+    Failure { reason: reason.to_owned(), limit, requested, ..Failure::default() }.of(codes::RECIPIENTS)
 }

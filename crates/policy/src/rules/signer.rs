@@ -18,6 +18,7 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
         reason: "the payload is for another address to sign".to_owned(),
         limit: address.to_string(),
         requested,
+        ..Failure::default()
     }
     .of(codes::SIGNER_MISMATCH)
 }

@@ -12,6 +12,7 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
         reason: "the policy is for another wallet".to_owned(),
         limit: policy.wallet().to_string(),
         requested: facts.wallet.to_string(),
+        ..Failure::default()
     }
     .of(codes::WALLET)
 }

@@ -1,7 +1,7 @@
 //! How denials are told: every failing rule, in one order, in human units.
 
 use quorate_intent::{Action, Domain, Intent, TypedData, TypedValue};
-use quorate_policy::Decision;
+use quorate_policy::{Decision, Full};
 use quorate_types::{B256, Bytes, U256};
 
 use crate::rig::{
@@ -9,7 +9,7 @@ use crate::rig::{
     decide_at, failures, other, signed, swap, transfer, usdc,
 };
 
-fn told(decision: Decision) -> Vec<String> {
+fn told(decision: Decision<Full>) -> Vec<String> {
     failures(decision).iter().map(ToString::to_string).collect()
 }
 

@@ -16,6 +16,7 @@ version: 1
 rules:
   chains: [base]
   per_transaction: [{ asset: USDC, chain: base, max: "5" }]
+  cumulative: [{ asset: USDC, chain: base, max: "50", window: { rolling_s: 86400 } }]
   max_fee: [{ chain: base, max: "0.001" }]
   recipients: [{ address: "0x209693Bc6afc0C5328bA36FaF03C514EF312287C", label: shop }]
   max_authorization_lifetime_s: 3600
@@ -140,6 +141,59 @@ fn odd_limits_are_pointed_out() {
             &[
                 "warning: rules.max_authorization_lifetime_s: 0: EIP-3009 authorizations (x402 payments) will be \
                denied",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn limits_over_time_that_are_missing_or_odd_are_pointed_out() {
+    let line = "cumulative: [{ asset: USDC, chain: base, max: \"50\", window: { rolling_s: 86400 } }]";
+    check(&[
+        (
+            line,
+            "cumulative: []",
+            &[
+                "warning: rules.cumulative: no line for USDC on base: without a limit over time it may be moved again and \
+               again",
+            ],
+        ),
+        (
+            "max: \"50\"",
+            "max: \"4.999999\"",
+            &["warning: rules.cumulative: USDC on base: less over time than one signature may move"],
+        ),
+        (
+            "window: { rolling_s: 86400 } }]",
+            "window: { rolling_s: 86400 } }, { asset: ETH, chain: base, max: \"1\", window: { rolling_s: 60 } }]",
+            &["warning: rules.cumulative: ETH on base has no per_transaction line: this one has no effect"],
+        ),
+        (
+            line,
+            &format!("{line}\n  velocity: [{{ max: 0, window: {{ rolling_s: 60 }} }}]"),
+            &["warning: rules.velocity: 0 signatures: every request will be denied"],
+        ),
+        (
+            line,
+            &format!("{line}\n  active_hours: {{ timezone: UTC, spans: [] }}"),
+            &["warning: rules.active_hours.spans: empty: every request will be denied"],
+        ),
+        (
+            line,
+            &format!("{line}\n  blocked: [{{ address: \"{SHOP}\", label: shop, chains: [base] }}]"),
+            &[
+                "warning: rules.blocked: 0x209693Bc6afc0C5328bA36FaF03C514EF312287C is among the recipients too: where \
+               both hold, it is not paid",
+            ],
+        ),
+        (
+            line,
+            &format!("{line}\n  blocked: [{{ address: \"{}\", label: x }}]", SHOP.to_lowercase()),
+            &[
+                "warning: rules.blocked: 0x209693Bc6afc0C5328bA36FaF03C514EF312287C is among the recipients too: where \
+                 both hold, it is not paid",
+                "warning: rules.blocked[0].address: without its checksum a typing error goes unseen: \
+                 0x209693Bc6afc0C5328bA36FaF03C514EF312287C",
             ],
         ),
     ]);

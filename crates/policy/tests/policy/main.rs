@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod blocked;
 mod decided;
 mod decoded;
 mod denied;
+mod hours;
+mod limits;
 mod linting;
 mod properties;
 mod reading;

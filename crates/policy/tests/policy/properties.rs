@@ -8,12 +8,12 @@ use quorate_intent::{
     chain_name,
 };
 use quorate_manifest::Manifest;
-use quorate_policy::{Decision, Facts, Policy, SignedPolicy, evaluate, lint};
+use quorate_policy::{Decision, Facts, Policy, SignedPolicy, lint};
 use quorate_types::{Address, B256, Bytes, U256, WalletId};
 
 use crate::rig::{
-    BASE, BASE_SEPOLIA, LANDLORD, NOW_S, PAYER, POLYGON, SHOP, STRANGER, address, document, manifest, usdc,
-    wallet,
+    BASE, BASE_SEPOLIA, LANDLORD, NOW_S, PAYER, POLYGON, SHOP, STRANGER, address, document, evaluate,
+    manifest, usdc, wallet,
 };
 
 const CHAINS: [u64; 3] = [BASE, BASE_SEPOLIA, POLYGON];

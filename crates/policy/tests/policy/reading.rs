@@ -1,9 +1,9 @@
 //! What a policy may say, one refusal at a time.
 
-use quorate_policy::{Policy, PolicyError};
+use quorate_policy::{Per, Policy, PolicyError, Window};
 use quorate_types::U256;
 
-use crate::rig::{BASE, BASE_SEPOLIA, LANDLORD, POLICY, POLYGON, SHOP, address, asset, swap, usdc};
+use crate::rig::{BASE, BASE_SEPOLIA, LANDLORD, POLICY, POLYGON, SHOP, address, asset, swap, usdc, with};
 
 fn refusal(body: &str) -> String {
     Policy::parse(body.as_bytes()).unwrap_err().to_string()
@@ -247,4 +247,142 @@ fn counts_are_bounded() {
     let short = "    - { address: x, label: x }\n";
     let shop = "    - { address: \"0x209693Bc6afc0C5328bA36FaF03C514EF312287C\", label: shop }\n";
     assert_eq!(refusal(&swap(shop, &short.repeat(4096))), "rules.recipients: at most 4096 entries, got 4097");
+}
+
+const USDC: &str = "asset: USDC, chain: base, max: \"10\"";
+
+#[test]
+fn limits_over_time_say_what_they_say() {
+    let body = with(
+        "  cumulative:
+    - { asset: USDC, chain: base, max: \"10\", window: { rolling_s: 60 } }
+    - { asset: USDC, chain: base, max: \"10\", per: recipient, window: { calendar: week, timezone: Asia/Tokyo } }
+  velocity:
+    - { max: 7, window: { rolling_s: 2678400 } }
+  blocked: [{ address: \"0x209693Bc6afc0C5328bA36FaF03C514EF312287C\", label: x, chains: [base] }]
+",
+    );
+    let policy = Policy::parse(body.as_bytes()).unwrap();
+    let [first, second] = policy.cumulative() else { panic!("{policy:?}") };
+    assert_eq!((first.asset, first.max), (asset(BASE, Some(usdc(BASE))), U256::from(10_000_000)));
+    assert_eq!((first.per, &first.window), (Per::Wallet, &Window::Rolling { seconds: 60 }));
+    assert_eq!((second.per, second.window.to_string().as_str()), (Per::Recipient, "per week (Asia/Tokyo)"));
+    let velocity = &policy.velocity()[0];
+    assert_eq!((velocity.max, velocity.window.to_string().as_str()), (7, "in any 2678400 s"));
+    assert_eq!(policy.blocked()[&address(SHOP)].chains.iter().flatten().count(), 1);
+    assert_eq!((policy.not_before(), policy.not_after(), policy.active_hours()), (None, None, None));
+}
+
+#[test]
+fn limits_over_time_are_refused_by_line_and_field() {
+    let window = "expected rolling_s, or calendar with its timezone";
+    for (line, expected) in [
+        (format!("{USDC}, window: {{ rolling_s: 59 }}"), ".window.rolling_s: must be 60 to 2678400, got 59"),
+        (
+            format!("{USDC}, window: {{ rolling_s: 2678401 }}"),
+            ".window.rolling_s: must be 60 to 2678400, got 2678401",
+        ),
+        (format!("{USDC}, window: {{}}"), &format!(".window: {window}")),
+        (format!("{USDC}, window: {{ calendar: day }}"), &format!(".window: {window}")),
+        (format!("{USDC}, window: {{ timezone: UTC }}"), &format!(".window: {window}")),
+        (
+            format!("{USDC}, window: {{ rolling_s: 60, calendar: day, timezone: UTC }}"),
+            &format!(".window: {window}"),
+        ),
+        (format!("{USDC}, window: {{ rolling_s: 60, timezone: UTC }}"), &format!(".window: {window}")),
+        (
+            format!("{USDC}, window: {{ calendar: day, timezone: europe/berlin }}"),
+            ".window.timezone: no timezone is called \"europe/berlin\": expected an IANA name such as Europe/Berlin",
+        ),
+        (
+            "asset: USDC, chain: moon, max: \"1\", window: { rolling_s: 60 }".to_owned(),
+            ".chain: no chain is called \"moon\"",
+        ),
+        (
+            "asset: USDC, chain: base, max: \"1.0000000\", window: { rolling_s: 60 }".to_owned(),
+            ".max: at most 6 digits after the point, got 7",
+        ),
+    ] {
+        let body = with(&format!("  cumulative: [{{ {line} }}]\n"));
+        assert_eq!(refusal(&body), format!("rules.cumulative[0]{expected}"), "{line}");
+    }
+    let twice = format!("{{ {USDC}, window: {{ rolling_s: 60 }} }}");
+    assert_eq!(
+        refusal(&with(&format!("  cumulative: [{twice}, {twice}]\n"))),
+        "rules.cumulative[1]: USDC on base has a line for this window already"
+    );
+    assert_eq!(
+        refusal(&with(
+            "  velocity: [{ max: 1, window: { rolling_s: 60 } }, { max: 2, window: { rolling_s: 60 } }]\n"
+        )),
+        "rules.velocity[1]: there is a line for this window already"
+    );
+    let many = "{ max: 1, window: { rolling_s: 60 } }, ".repeat(65);
+    assert_eq!(
+        refusal(&with(&format!("  velocity: [{many}]\n"))),
+        "rules.velocity: at most 64 entries, got 65"
+    );
+    for shape in [
+        "  velocity: [{ max: -1, window: { rolling_s: 60 } }]\n",
+        "  velocity: [{ max: 1, window: { calendar: year, timezone: UTC } }]\n",
+        "  velocity: [{ max: 1, per: agent, window: { rolling_s: 60 } }]\n",
+        "  velocity: [{ max: 1, window: { rolling_s: 60, calendar: } }]\n",
+        "  active_hours:\n",
+    ] {
+        assert!(matches!(Policy::parse(with(shape).as_bytes()), Err(PolicyError::Yaml(_))), "{shape}");
+    }
+}
+
+#[test]
+fn hours_and_moments_are_refused_by_field() {
+    let span = |span: &str| format!("  active_hours: {{ timezone: UTC, spans: [{{ {span} }}] }}\n");
+    let time =
+        |part: &str| format!("rules.active_hours.spans[0].{part}: expected a time of day such as \"08:00\"");
+    for (lines, expected) in [
+        (
+            "  active_hours: { timezone: Mars, spans: [] }\n".to_owned(),
+            "rules.active_hours.timezone: no timezone is called \"Mars\": expected an IANA name such as Europe/Berlin"
+                .to_owned(),
+        ),
+        (span("days: [], from: \"08:00\", to: \"09:00\""), "rules.active_hours.spans[0].days: names no day".to_owned()),
+        (
+            span("days: [mon, mon], from: \"08:00\", to: \"09:00\""),
+            "rules.active_hours.spans[0].days[1]: listed twice".to_owned(),
+        ),
+        (span("days: [mon], from: \"8:00\", to: \"09:00\""), time("from")),
+        (span("days: [mon], from: \"24:00\", to: \"24:00\""), time("from")),
+        (span("days: [mon], from: \"08:60\", to: \"09:00\""), time("from")),
+        (span("days: [mon], from: \"08:00\", to: \"24:01\""), time("to")),
+        (span("days: [mon], from: \"08:00\", to: \"+9:00\""), time("to")),
+        (
+            span("days: [mon], from: \"22:00\", to: \"06:00\""),
+            "rules.active_hours.spans[0].to: must be later than from; a span over midnight is two spans".to_owned(),
+        ),
+        (
+            "  active_hours: { timezone: UTC, spans: [], holidays: [2026-02-29] }\n".to_owned(),
+            "rules.active_hours.holidays[0]: expected a date such as 2026-12-25".to_owned(),
+        ),
+        (
+            "  active_hours: { timezone: UTC, spans: [], holidays: [2026-12-25, 2026-12-25] }\n".to_owned(),
+            "rules.active_hours.holidays[1]: listed twice".to_owned(),
+        ),
+        (
+            "  not_before: 2026-01-01\n".to_owned(),
+            "rules.not_before: expected a moment such as 2026-01-31T09:00:00Z".to_owned(),
+        ),
+        (
+            "  not_before:\n".to_owned(),
+            "rules.not_before: expected a moment such as 2026-01-31T09:00:00Z".to_owned(),
+        ),
+        (
+            "  not_after: 1969-12-31T23:59:59Z\n".to_owned(),
+            "rules.not_after: expected a moment such as 2026-01-31T09:00:00Z".to_owned(),
+        ),
+        (
+            "  not_before: 2026-01-01T00:00:00Z\n  not_after: 2025-12-31T23:59:59Z\n".to_owned(),
+            "rules.not_after: lies before not_before".to_owned(),
+        ),
+    ] {
+        assert_eq!(refusal(&with(&lines)), expected, "{lines}");
+    }
 }

@@ -1,4 +1,7 @@
-//! A cluster with two operators, a policy, and requests.
+//! A cluster with two operators, a policy, a history, and requests.
+
+use std::convert::Infallible;
+use std::ops::ControlFlow;
 
 use quorate_intent::{
     Action, Asset, AssetId, Authorization, AuthorizationKind, ChainId, Intent, Validity, token_by_symbol,
@@ -6,8 +9,8 @@ use quorate_intent::{
 use quorate_manifest::{
     Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
 };
-use quorate_policy::{Decision, Facts, RuleFailure, SignedPolicy, evaluate};
-use quorate_types::{Address, B256, U256, WalletId};
+use quorate_policy::{Counted, Decision, Facts, Full, History, Past, RuleFailure, SignedPolicy};
+use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
 use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
 
@@ -91,6 +94,11 @@ pub(crate) fn signed(body: &str) -> SignedPolicy {
     SignedPolicy::verify(&document(body, &[1]), &manifest("example", &[1, 2], 1)).unwrap()
 }
 
+/// The policy with more lines under its rules.
+pub(crate) fn with(lines: &str) -> String {
+    format!("{POLICY}{lines}")
+}
+
 /// The policy with one text in place of another.
 pub(crate) fn swap(from: &str, to: &str) -> String {
     assert!(POLICY.contains(from), "{from}");
@@ -145,16 +153,64 @@ pub(crate) fn other(chain: ChainId, action: Action) -> Intent {
     intent(chain, action)
 }
 
-pub(crate) fn decide_at(policy: Option<&SignedPolicy>, intent: &Intent, now_ms: u64) -> Decision {
+/// What was approved before, in any order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Done(pub(crate) Vec<(Counted, Past)>);
+
+impl History for Done {
+    type Error = Infallible;
+
+    fn visit(
+        &self,
+        of: &WalletId,
+        counted: Counted,
+        since: UnixMillis,
+        each: &mut dyn FnMut(Past) -> ControlFlow<()>,
+    ) -> Result<(), Infallible> {
+        assert_eq!(*of, wallet(), "another wallet's history was asked for");
+        let mut found: Vec<Past> =
+            self.0.iter().filter(|(what, _)| *what == counted).map(|(_, p)| *p).collect();
+        found.retain(|past| past.at >= since);
+        found.sort_by_key(|past| past.at);
+        let _all_seen = found.into_iter().try_for_each(each);
+        Ok(())
+    }
+}
+
+/// Every rule, where nothing was approved before.
+pub(crate) fn evaluate(policy: Option<&SignedPolicy>, facts: &Facts<'_>) -> Decision<Full> {
+    struct Nothing;
+    impl History for Nothing {
+        type Error = Infallible;
+        fn visit(
+            &self,
+            _: &WalletId,
+            _: Counted,
+            _: UnixMillis,
+            _: &mut dyn FnMut(Past) -> ControlFlow<()>,
+        ) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+    quorate_policy::evaluate(policy, facts, &Nothing).unwrap()
+}
+
+pub(crate) fn decide_at(policy: Option<&SignedPolicy>, intent: &Intent, now_ms: u64) -> Decision<Full> {
     let facts = Facts { wallet: &wallet(), address: address(PAYER), intent, now: now_ms };
     evaluate(policy, &facts)
 }
 
-pub(crate) fn decide(body: &str, intent: &Intent) -> Decision {
+/// Under a policy, after what was approved before.
+pub(crate) fn decide_after(done: &Done, body: &str, intent: &Intent, now_ms: u64) -> Decision<Full> {
+    let facts = Facts { wallet: &wallet(), address: address(PAYER), intent, now: now_ms };
+    quorate_policy::evaluate(Some(&signed(body)), &facts, done).unwrap()
+}
+
+pub(crate) fn decide(body: &str, intent: &Intent) -> Decision<Full> {
     decide_at(Some(&signed(body)), intent, NOW_S * 1000)
 }
 
-pub(crate) fn failures(decision: Decision) -> Vec<RuleFailure> {
+pub(crate) fn failures<Scope: std::fmt::Debug>(decision: Decision<Scope>) -> Vec<RuleFailure> {
     match decision {
         Decision::Allow(approval) => panic!("allowed: {approval:?}"),
         Decision::Deny(denial) => {

@@ -23,9 +23,31 @@ fn the_schema_knows_every_field_and_no_others() {
     let rules = &schema["$defs"]["RulesDraft"];
     assert_eq!(
         names(rules),
-        ["chains", "max_authorization_lifetime_s", "max_fee", "per_transaction", "recipients"]
+        [
+            "active_hours",
+            "blocked",
+            "chains",
+            "cumulative",
+            "max_authorization_lifetime_s",
+            "max_fee",
+            "not_after",
+            "not_before",
+            "per_transaction",
+            "recipients",
+            "velocity"
+        ]
     );
-    for name in ["RulesDraft", "CapDraft", "FeeDraft", "RecipientDraft"] {
+    for name in [
+        "RulesDraft",
+        "CapDraft",
+        "FeeDraft",
+        "RecipientDraft",
+        "CumulativeDraft",
+        "VelocityDraft",
+        "WindowDraft",
+        "ActiveHoursDraft",
+        "SpanDraft",
+    ] {
         assert_eq!(schema["$defs"][name]["additionalProperties"], Value::Bool(false), "{name}");
     }
 }

@@ -53,6 +53,8 @@ mod tests {
             reason: "why".to_owned(),
             limit: "25".to_owned(),
             requested: "30".to_owned(),
+            used: String::new(),
+            resets_at_ms: None,
         };
         let failures = rules.iter().map(failure).collect();
         let (decided_by, policy_hash) = ("coordinator".to_owned(), String::new());

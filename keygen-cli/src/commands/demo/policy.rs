@@ -11,6 +11,9 @@ pub(super) const STRANGER: &str = "0x000000000000000000000000000000000000dEaD";
 /// Most USDC per payment.
 pub(super) const CAP: &str = "25.00";
 
+/// Most USDC in a day.
+const BUDGET: &str = "100.00";
+
 /// A policy of one chain, one asset, one recipient.
 pub(super) fn text(wallet: &str, agent: &str) -> String {
     format!(
@@ -23,6 +26,8 @@ pub(super) fn text(wallet: &str, agent: &str) -> String {
          \x20 chains: [base-sepolia]\n\
          \x20 per_transaction:\n\
          \x20   - {{asset: USDC, chain: base-sepolia, max: \"{CAP}\"}}\n\
+         \x20 cumulative:\n\
+         \x20   - {{asset: USDC, chain: base-sepolia, max: \"{BUDGET}\", window: {{rolling_s: 86400}}}}\n\
          \x20 max_fee:\n\
          \x20   - {{chain: base-sepolia, max: \"0.002\"}}\n\
          \x20 recipients:\n\

@@ -1,0 +1,46 @@
+//! What a wallet did before, as the rules that count see it. They read it and change nothing.
+
+use std::ops::ControlFlow;
+
+use quorate_intent::AssetId;
+use quorate_types::{Address, U256, UnixMillis, WalletId};
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// Base units of this asset.
+    Asset(AssetId),
+    /// Signatures: each is one.
+    Signatures,
+}
+
+/// Something that was approved before and counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// When it counts, in Unix milliseconds.
+    pub at: UnixMillis,
+    /// Base units, or 1 for a signature.
+    pub amount: U256,
+    /// Who was paid, or allowed to take. `None` is not known, and counts for everybody.
+    pub payee: Option<Address>,
+}
+
+/// A ledger, without the request that is being decided about: one that was counted before must not be counted twice.
+///
+/// Limits hold only where this is read in the very transaction that records what they allowed.
+pub trait History {
+    /// Why it could not be read. Nothing is decided then.
+    type Error;
+
+    /// Visits what `wallet` did at or after `since`, in ascending order of time, until `each` breaks.
+    ///
+    /// # Errors
+    /// [`History::Error`] where it cannot be read to the end. What was visited before is genuine.
+    fn visit(
+        &self,
+        wallet: &WalletId,
+        counted: Counted,
+        since: UnixMillis,
+        each: &mut dyn FnMut(Past) -> ControlFlow<()>,
+    ) -> Result<(), Self::Error>;
+}

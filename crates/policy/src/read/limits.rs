@@ -1,0 +1,56 @@
+//! Limits over time.
+
+use super::{assets, few, time};
+use crate::draft::{CumulativeDraft, VelocityDraft};
+use crate::finding::Findings;
+use crate::{Cumulative, Velocity};
+
+/// Each line is a scan of the ledger under its lock, so there are not many.
+const MAX_LIMITS: usize = 64;
+
+/// The most of assets over time. One asset may have several lines, over different times.
+pub(super) fn cumulative(drafts: &[CumulativeDraft], findings: &mut Findings) -> Vec<Cumulative> {
+    let mut limits: Vec<Cumulative> = Vec::new();
+    if !few("rules.cumulative", drafts.len(), MAX_LIMITS, findings) {
+        return limits;
+    }
+    for (at, draft) in drafts.iter().enumerate() {
+        let path = format!("rules.cumulative[{at}]");
+        let line = (draft.asset.as_str(), draft.chain.as_str(), draft.max.as_str());
+        let quantity = assets::quantity(&path, line, findings);
+        let window = time::window(&format!("{path}.window"), &draft.window, findings);
+        let (Some((asset, max)), Some(window)) = (quantity, window) else { continue };
+        let limit = Cumulative { asset, max, window, per: draft.per };
+        let same = |other: &Cumulative| {
+            (other.asset, &other.window, other.per) == (limit.asset, &limit.window, limit.per)
+        };
+        if limits.iter().any(same) {
+            findings.error(
+                path,
+                format!("{} on {} has a line for this window already", draft.asset, draft.chain),
+            );
+        } else {
+            limits.push(limit);
+        }
+    }
+    limits
+}
+
+/// The most signatures over time.
+pub(super) fn velocity(drafts: &[VelocityDraft], findings: &mut Findings) -> Vec<Velocity> {
+    let mut limits: Vec<Velocity> = Vec::new();
+    if !few("rules.velocity", drafts.len(), MAX_LIMITS, findings) {
+        return limits;
+    }
+    for (at, draft) in drafts.iter().enumerate() {
+        let path = format!("rules.velocity[{at}]");
+        let Some(window) = time::window(&format!("{path}.window"), &draft.window, findings) else { continue };
+        let limit = Velocity { max: draft.max, window, per: draft.per };
+        if limits.iter().any(|other| (&other.window, other.per) == (&limit.window, limit.per)) {
+            findings.error(path, "there is a line for this window already");
+        } else {
+            limits.push(limit);
+        }
+    }
+    limits
+}

@@ -1,0 +1,108 @@
+//! From text to a policy. Every problem becomes a finding, so that one pass serves both reading and linting.
+
+mod assets;
+mod limits;
+mod people;
+mod time;
+
+use std::collections::BTreeSet;
+
+use quorate_intent::{ChainId, chain_by_name};
+
+use crate::draft::PolicyDraft;
+use crate::finding::Findings;
+use crate::{FORMAT, Policy};
+
+pub(crate) use people::is_checksummed;
+
+const MAX_CHAINS: usize = 64;
+
+/// The shape only.
+pub(crate) fn draft(body: &[u8], findings: &mut Findings) -> Option<PolicyDraft> {
+    if body.len() > quorate_manifest::MAX_BODY_BYTES {
+        findings.error("", format!("at most {} bytes are accepted", quorate_manifest::MAX_BODY_BYTES));
+        return None;
+    }
+    let Ok(text) = std::str::from_utf8(body) else {
+        findings.error("", "not UTF-8");
+        return None;
+    };
+    serde_norway::from_str(text).map_err(|error| findings.error("", error)).ok()
+}
+
+/// The meaning. What cannot be read is left out, with an error among the findings: then there is no policy.
+pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Policy> {
+    if draft.policy != FORMAT {
+        findings.error("policy", format!("expected {FORMAT}"));
+    }
+    if draft.version == 0 {
+        findings.error("version", "must be at least 1");
+    }
+    let rules = &draft.rules;
+    let chains = chains("rules.chains", &rules.chains, findings);
+    let per_transaction = assets::caps(&rules.per_transaction, findings);
+    let max_fee = assets::fees(&rules.max_fee, findings);
+    let recipients = people::read("rules.recipients", &rules.recipients, findings);
+    let blocked = people::read("rules.blocked", &rules.blocked, findings);
+    let cumulative = limits::cumulative(&rules.cumulative, findings);
+    let velocity = limits::velocity(&rules.velocity, findings);
+    let active_hours = rules.active_hours.as_ref().map(|hours| time::hours(hours, findings));
+    let not_before = rules.not_before.as_ref().map(|at| time::instant("rules.not_before", at, findings));
+    let not_after = rules.not_after.as_ref().map(|at| time::instant("rules.not_after", at, findings));
+    if let (Some(first), Some(last)) = (not_before.flatten(), not_after.flatten())
+        && last < first
+    {
+        findings.error("rules.not_after", "lies before not_before");
+    }
+    let wallet = draft.wallet.parse().map_err(|error| findings.error("wallet", error)).ok();
+    let cluster = draft.cluster.parse().map_err(|error| findings.error("cluster", error)).ok();
+    if findings.first_error().is_some() {
+        return None;
+    }
+    Some(Policy {
+        cluster: cluster?,
+        wallet: wallet?,
+        version: draft.version,
+        chains,
+        per_transaction,
+        max_fee,
+        recipients,
+        max_authorization_lifetime_s: rules.max_authorization_lifetime_s,
+        blocked,
+        cumulative,
+        velocity,
+        active_hours: active_hours.flatten(),
+        not_before: not_before.flatten(),
+        not_after: not_after.flatten(),
+    })
+}
+
+fn few(path: &str, count: usize, max: usize, findings: &mut Findings) -> bool {
+    if count > max {
+        findings.error(path, format!("at most {max} entries, got {count}"));
+    }
+    count <= max
+}
+
+fn chain(path: String, name: &str, findings: &mut Findings) -> Option<ChainId> {
+    let id = chain_by_name(name);
+    if id.is_none() {
+        findings.error(path, format!("no chain is called {name:?}"));
+    }
+    id
+}
+
+fn chains(path: &str, names: &[String], findings: &mut Findings) -> BTreeSet<ChainId> {
+    let mut chains = BTreeSet::new();
+    if !few(path, names.len(), MAX_CHAINS, findings) {
+        return chains;
+    }
+    for (at, name) in names.iter().enumerate() {
+        if let Some(id) = chain(format!("{path}[{at}]"), name, findings)
+            && !chains.insert(id)
+        {
+            findings.error(format!("{path}[{at}]"), "listed twice");
+        }
+    }
+    chains
+}

@@ -1,0 +1,75 @@
+//! The most of an asset over time. What is counted is what was allowed to be signed, whatever became of it.
+
+use std::collections::BTreeMap;
+
+use quorate_intent::AssetId;
+use quorate_types::U256;
+
+use super::tally::{Fit, Tally};
+use super::{Failure, Question, codes, payee};
+use crate::{Counted, Cumulative, History, Per, RuleFailure, words};
+
+pub(crate) fn check<H: History + ?Sized>(
+    question: &Question<'_>,
+    history: &H,
+) -> Result<Vec<RuleFailure>, H::Error> {
+    let limits = question.policy.cumulative();
+    let Some(charges) = charges(question) else {
+        let failure = Failure {
+            reason: "what it moves cannot be told, so no limit can hold".to_owned(),
+            limit: format!("{} limits", limits.len()),
+            requested: "an amount that cannot be told".to_owned(),
+            ..Failure::default()
+        };
+        return Ok(if limits.is_empty() { Vec::new() } else { failure.of(codes::CUMULATIVE) });
+    };
+    let mut failures = Vec::new();
+    for limit in limits {
+        if let Some(requested) = charges.get(&limit.asset) {
+            failures.extend(check_limit(question, history, (limit, *requested))?);
+        }
+    }
+    Ok(failures)
+}
+
+/// The sum per asset; `None` where it cannot be told.
+fn charges(question: &Question<'_>) -> Option<BTreeMap<AssetId, U256>> {
+    let mut sums: BTreeMap<AssetId, U256> = BTreeMap::new();
+    for charge in question.facts.intent.charges().ok()? {
+        let sum = sums.entry(charge.asset).or_default();
+        *sum = sum.checked_add(charge.amount)?;
+    }
+    Some(sums)
+}
+
+fn check_limit<H: History + ?Sized>(
+    question: &Question<'_>,
+    history: &H,
+    (limit, requested): (&Cumulative, U256),
+) -> Result<Vec<RuleFailure>, H::Error> {
+    let payee = payee(question.facts.intent);
+    let whose = match limit.per {
+        Per::Wallet => None,
+        Per::Recipient => payee,
+    };
+    let (asset, max) = (limit.asset, limit.max);
+    let fail = |reason: &str, used, resets_at_ms| {
+        let requested = format!("{} on {}", words::quantity(asset, requested), words::chain(asset.chain));
+        let limit = format!("{} {}{}", words::quantity(asset, max), limit.window, limit.per.in_words());
+        Failure { reason: reason.to_owned(), limit, used, requested, resets_at_ms }.of(codes::CUMULATIVE)
+    };
+    if limit.per == Per::Recipient && payee.is_none() {
+        return Ok(fail("it names nobody in whose name it would count", None, None));
+    }
+    let Some(frame) = limit.window.frame(question.facts.now) else {
+        return Ok(fail("the window cannot be told at this time", None, None));
+    };
+    let tally = Tally { counted: Counted::Asset(asset), payee: whose, requested, max };
+    Ok(match tally.weigh(question, history, frame)? {
+        Fit::Fits => Vec::new(),
+        Fit::Exceeds { used, resets_at } => {
+            fail("more than may move over time", Some(words::quantity(asset, used)), resets_at)
+        }
+        Fit::Overflows => fail("what has moved before is beyond 256 bits", None, None),
+    })
+}
