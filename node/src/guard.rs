@@ -126,6 +126,7 @@ impl Request {
         if in_force != Some(self.policy.hash()) {
             return Err(SessionError::caller("policy_hash", "another came into force during the session"));
         }
+        node.restored.check_wallet(node, &self.policy)?;
         let facts = facts(node, &self.wallet, &self.decoded);
         let decision = evaluate(Some(&self.policy), &facts);
         match judge(&node.documents.frozen(), &self.wallet.agent, &facts, decision) {
