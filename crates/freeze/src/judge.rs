@@ -28,16 +28,21 @@ pub fn judge(frozen: &FrozenSet, agent: &AgentId, facts: &Facts<'_>, decision: D
 
 fn failure(order: &SignedFreeze, facts: &Facts<'_>) -> RuleFailure {
     let said = order.order();
+    let (state, limit) = if order.is_retirement() {
+        ("retired", "no signature, ever")
+    } else {
+        ("frozen", "no signature until the operators unfreeze it")
+    };
     RuleFailure {
         rule: RULE.to_owned(),
         reason: format!(
-            "{} is frozen by order {} ({}): {}",
+            "{} is {state} by order {} ({}): {}",
             said.scope,
             said.sequence,
             order.hash(),
             said.reason
         ),
-        limit: "no signature until the operators unfreeze it".to_owned(),
+        limit: limit.to_owned(),
         requested: facts.intent.summary(),
     }
 }
