@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quorate_mpc::Moduli;
+use quorate_session::NodePublicKey;
 use quorate_store::{Binding, Store, StoreError};
 use quorate_transport::local::{LocalEndpoint, LocalError, Readiness, Running as LocalRunning};
 use quorate_transport::{Identity, PeerRole, SpiffeId, TlsError};
@@ -23,6 +24,7 @@ use crate::maths::Maths;
 use crate::node::Node;
 use crate::pool::Pool;
 use crate::primes::PrimesPool;
+use crate::restored::{MarkError, Restored};
 use crate::vault::Vault;
 
 /// How often the certificate files are looked at.
@@ -66,6 +68,9 @@ pub enum StartError {
     /// The store.
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    /// The mark of a restore.
+    #[error(transparent)]
+    Mark(#[from] MarkError),
     /// Threads.
     #[error("threads: {0}")]
     Threads(String),
@@ -85,7 +90,7 @@ impl StartError {
                 !matches!(error, DocumentsError::Store(_) | DocumentsError::Malformed(_))
             }
             Self::Store(error) => error.is_operators(),
-            Self::Threads(_) => false,
+            Self::Mark(_) | Self::Threads(_) => false,
         }
     }
 }
@@ -133,17 +138,10 @@ fn check_certificate(config: &Config, tls: &Identity) -> Result<(), StartError> 
 fn build(config: &Config, clock: Arc<dyn Clock>, fatal: Fatal) -> Result<Arc<Node>, StartError> {
     let key = Arc::new(identity::load(&config.data_dir)?);
     let store = open_store(config, &fatal)?;
-    let expected = Expected {
-        cluster: config.cluster.clone(),
-        me: config.node.clone(),
-        role: config.role,
-        key: key.public(),
-        dev: config.dev,
-    };
     let offered = Offered::read(&config.manifest, &config.roots)?;
-    let documents = Documents::open(Arc::clone(&store), Arc::clone(&clock), expected, offered)?;
+    let documents = open_documents(config, key.public(), &store, (offered, Arc::clone(&clock)))?;
     warn_of_strangers(config, &documents);
-    let moduli = if config.dev { Moduli::Dev } else { Moduli::Production };
+    let moduli = moduli(config);
     let threads = |error: std::io::Error| StartError::Threads(error.to_string());
     Ok(Arc::new(Node {
         cluster: config.cluster.clone(),
@@ -154,6 +152,7 @@ fn build(config: &Config, clock: Arc<dyn Clock>, fatal: Fatal) -> Result<Arc<Nod
         clock,
         vault: Vault::new(Arc::clone(&store), config.role, moduli),
         cold: Cold::new(config.cold.as_ref().map(|cold| cold.export_dir.clone())),
+        restored: Restored::load(Arc::clone(&store))?,
         primes: primes(config, &store)?,
         maths: Maths::new(config.threads.maths).map_err(threads)?,
         background: Maths::background(config.threads.presign).map_err(threads)?,
@@ -163,6 +162,27 @@ fn build(config: &Config, clock: Arc<dyn Clock>, fatal: Fatal) -> Result<Arc<Nod
         moduli,
         fatal,
     }))
+}
+
+/// Which moduli this node accepts.
+pub(crate) const fn moduli(config: &Config) -> Moduli {
+    if config.dev { Moduli::Dev } else { Moduli::Production }
+}
+
+pub(crate) fn open_documents(
+    config: &Config,
+    key: NodePublicKey,
+    store: &Arc<dyn Store>,
+    (offered, clock): (Offered, Arc<dyn Clock>),
+) -> Result<Documents, DocumentsError> {
+    let expected = Expected {
+        cluster: config.cluster.clone(),
+        me: config.node.clone(),
+        role: config.role,
+        key,
+        dev: config.dev,
+    };
+    Documents::open(Arc::clone(store), clock, expected, offered)
 }
 
 pub(crate) fn open_store(config: &Config, fatal: &Fatal) -> Result<Arc<dyn Store>, StartError> {

@@ -1,6 +1,7 @@
-//! `quorate-node backup`: this node's own shares and auxiliary info, sealed to the manifest's recovery recipients.
+//! `quorate-node backup`: this node's own shares, auxiliary info and identity key, sealed to the manifest's recovery
+//! recipients.
 //!
-//! Only what a recovery needs leaves: no session, ledger or counter, which an old copy could roll back. The node must be
+//! Only what a recovery or a restore needs leaves: no session, ledger or counter, which an old copy could roll back. The node must be
 //! stopped: the store is locked while it runs. Nothing in the store is changed.
 
 use std::fs::{self, DirBuilder};
@@ -9,17 +10,18 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use quorate_mpc::Moduli;
 use quorate_session::NodeKey;
 use quorate_types::{Clock, Role};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
-use crate::app::{StartError, open_store};
+use crate::app::{StartError, moduli, open_documents, open_store};
 use crate::cold::{Cold, Sealed, Sealer, ToSeal};
 use crate::config::Config;
-use crate::documents::{Documents, Expected, Offered};
+use crate::documents::{Documents, Offered};
 use crate::fatal::Fatal;
 use crate::identity;
+use crate::restore::IDENTITY;
 use crate::vault::Vault;
 
 /// Why there is no backup.
@@ -73,17 +75,9 @@ pub fn backup(config: &Config, out: &Path, clock: Arc<dyn Clock>) -> Result<Back
     let key = identity::load(&config.data_dir).map_err(StartError::from)?;
     let store = open_store(config, &Fatal::default())?;
     let offered = Offered { document: Err("the node never ran".to_owned()), ..offered(config)? };
-    let expected = Expected {
-        cluster: config.cluster.clone(),
-        me: config.node.clone(),
-        role: config.role,
-        key: key.public(),
-        dev: config.dev,
-    };
-    let documents = Documents::open(Arc::clone(&store), Arc::clone(&clock), expected, offered)
-        .map_err(StartError::from)?;
-    let moduli = if config.dev { Moduli::Dev } else { Moduli::Production };
-    let vault = Vault::new(store, config.role, moduli);
+    let documents = open_documents(config, key.public(), &store, (offered, Arc::clone(&clock)));
+    let documents = documents.map_err(StartError::from)?;
+    let vault = Vault::new(store, config.role, moduli(config));
     new_directory(out)?;
     write(config, (&documents, &vault), (&key, &*clock), out)
 }
@@ -118,6 +112,10 @@ fn write(
         now: clock.now(),
     };
     let cold = Cold::new(Some(out.to_owned()));
+    // Known by its public half, which the manifest has, so it needs no line in the index.
+    let identity = Zeroizing::new(hex::encode(key.to_bytes().as_slice()));
+    cold.seal(pinned.manifest().recovery(), IDENTITY, identity.as_bytes())
+        .map_err(|error| BackupError::Seal(error.to_string()))?;
     let mut report = BackupReport { shares: 0, groups: 0, sealed_bytes: 0 };
     let seal = |secret: ToSeal| -> Result<Sealed, BackupError> {
         sealer.seal(&cold, &secret).map_err(|error| BackupError::Seal(error.to_string()))

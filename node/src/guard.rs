@@ -157,7 +157,7 @@ impl Request {
         if in_force != Some(self.policy.hash()) {
             return Err(SessionError::caller("policy_hash", "another came into force during the session"));
         }
-        Ok(())
+        node.restored.check_wallet(node, &self.policy)
     }
 }
 

@@ -42,16 +42,24 @@ pub enum IdentityError {
     },
 }
 
-/// Makes the identity key of a new node, and the data directory (0700) where there is none. The file appears whole,
-/// synced, with mode 0600, or not at all.
+/// Makes the identity key of a new node, and the data directory (0700) where there is none.
 ///
 /// # Errors
 /// [`IdentityError::Exists`] where there is one already; otherwise the disk.
 pub fn create(data_dir: &Path) -> Result<NodePublicKey, IdentityError> {
+    let key = NodeKey::generate(&mut OsRng);
+    write(data_dir, &key)?;
+    Ok(key.public())
+}
+
+/// Writes a node's identity key. The file appears whole, synced, with mode 0600, or not at all.
+///
+/// # Errors
+/// [`IdentityError::Exists`] where there is one already; otherwise the disk.
+pub(crate) fn write(data_dir: &Path, key: &NodeKey) -> Result<(), IdentityError> {
     let path = data_dir.join(FILE_NAME);
     let disk = |source| IdentityError::Disk { path: path.clone(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(disk)?;
-    let key = NodeKey::generate(&mut OsRng);
     let draft = data_dir.join(format!(".{FILE_NAME}.{:016x}", rand::random::<u64>()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(disk)?;
     let written = file.write_all(&*key.to_bytes()).and_then(|()| file.sync_all());
@@ -62,8 +70,7 @@ pub fn create(data_dir: &Path) -> Result<NodePublicKey, IdentityError> {
         io::ErrorKind::AlreadyExists => IdentityError::Exists(path.clone()),
         _ => disk(source),
     })?;
-    removed.and_then(|()| File::open(data_dir)?.sync_all()).map_err(disk)?;
-    Ok(key.public())
+    removed.and_then(|()| File::open(data_dir)?.sync_all()).map_err(disk)
 }
 
 /// Loads the identity key.

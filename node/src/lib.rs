@@ -20,6 +20,9 @@ mod node;
 mod ops;
 mod pool;
 mod primes;
+mod readmit;
+mod restore;
+mod restored;
 mod sessions;
 mod vault;
 
@@ -30,3 +33,6 @@ pub use app::{App, Running, StartError};
 pub use backup::{BackupError, BackupReport, backup};
 pub use config::{Config, ConfigError};
 pub use documents::DocumentsError;
+pub use readmit::{ReadmitError, ReadmitReport, readmit};
+pub use restore::{RestoreError, RestoreFiles, RestoreReport, restore};
+pub use restored::MarkError;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use quorate_node::{App, Config, harden, identity};
+use quorate_node::{App, Config, RestoreFiles, harden, identity};
 use quorate_types::{NodeId, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -44,6 +44,33 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Fills an empty data directory from this node's backup. The node signs nothing before `readmit`.
+    Restore {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The backup: sealed files and their signed index.
+        #[arg(long)]
+        backup: PathBuf,
+        /// The age identity that opens it.
+        #[arg(long)]
+        identity: PathBuf,
+        /// Where the draft of the operators' readmission goes: a new file.
+        #[arg(long)]
+        readmission: PathBuf,
+    },
+    /// Takes in the readmission of a restored node, signed by the operators' quorum. The node must be stopped.
+    Readmit {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The readmission.
+        #[arg(long)]
+        document: PathBuf,
+        /// Its signatures (`ssh-keygen -Y sign -n readmission@quorate`); repeat for more files.
+        #[arg(long, required = true)]
+        signature: Vec<PathBuf>,
+    },
     /// Runs the node until it is told to stop.
     Run {
         /// The configuration file.
@@ -62,6 +89,13 @@ fn main() -> ExitCode {
     let (code, result) = match cli.command {
         Command::Init { data_dir, id } => (BAD_CONFIGURATION, init(&data_dir, &id)),
         Command::Backup { config, out } => (BAD_CONFIGURATION, backup(&config, &out)),
+        Command::Restore { config, backup, identity, readmission } => {
+            let files = RestoreFiles { backup: &backup, identity: &identity, readmission: &readmission };
+            (BAD_CONFIGURATION, restore(&config, &files))
+        }
+        Command::Readmit { config, document, signature } => {
+            (BAD_CONFIGURATION, readmit(&config, &document, &signature))
+        }
         Command::Run { config } => match run(&config) {
             Ok(()) => (0, Ok(())),
             Err((code, error)) => (code, Err(error)),
@@ -86,8 +120,25 @@ fn init(data_dir: &std::path::Path, id: &NodeId) -> anyhow::Result<()> {
 fn backup(config: &std::path::Path, out: &std::path::Path) -> anyhow::Result<()> {
     // Shares are opened here, if only to be sealed.
     let _memory = harden::harden()?;
-    let report = quorate_node::backup(&Config::load(config)?, out, Arc::new(SystemClock))?;
-    let line = serde_json::to_string(&report)?;
+    print(&quorate_node::backup(&Config::load(config)?, out, Arc::new(SystemClock))?)
+}
+
+fn restore(config: &std::path::Path, files: &RestoreFiles<'_>) -> anyhow::Result<()> {
+    let _memory = harden::harden()?;
+    print(&quorate_node::restore(&Config::load(config)?, files, Arc::new(SystemClock))?)
+}
+
+fn readmit(
+    config: &std::path::Path,
+    document: &std::path::Path,
+    signatures: &[PathBuf],
+) -> anyhow::Result<()> {
+    let _memory = harden::harden()?;
+    print(&quorate_node::readmit(&Config::load(config)?, document, signatures, Arc::new(SystemClock))?)
+}
+
+fn print(report: &impl serde::Serialize) -> anyhow::Result<()> {
+    let line = serde_json::to_string(report)?;
     writeln!(std::io::stdout(), "{line}").map_err(|error| anyhow::anyhow!("stdout: {error}"))
 }
 

@@ -13,6 +13,7 @@ use crate::fatal::Fatal;
 use crate::maths::Maths;
 use crate::pool::Pool;
 use crate::primes::PrimesPool;
+use crate::restored::Restored;
 use crate::vault::Vault;
 
 /// One signer node. It holds one share of each of its wallets and talks only through streams it opened itself.
@@ -33,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) store: Arc<dyn Store>,
     /// The manifest and the policies in force.
     pub(crate) documents: Documents,
+    /// What a restore from a backup still forbids.
+    pub(crate) restored: Restored,
     /// Shares and auxiliary info.
     pub(crate) vault: Vault,
     /// Where a cold node's shares go.

@@ -21,6 +21,7 @@ use crate::maths::Maths;
 use crate::node::Node;
 use crate::pool::Pool;
 use crate::primes::PrimesPool;
+use crate::restored::Restored;
 use crate::vault::{Vault, WalletRecord};
 
 pub(crate) const NODES: [&str; 3] = ["agent-1", "service-1", "cold-1"];
@@ -135,6 +136,7 @@ impl Cluster {
             key: Arc::clone(&self.keys[usize::from(role.index())]),
             clock: Arc::new(ManualClock::at(1_000)),
             documents: self.documents(role, &store, self.manifest(1, |_| {})).unwrap(),
+            restored: Restored::load(Arc::clone(&store)).unwrap(),
             vault: Vault::new(Arc::clone(&store), role, Moduli::Dev),
             cold: Cold::new(None),
             primes: PrimesPool::dev(role.index()),

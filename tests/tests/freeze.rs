@@ -149,6 +149,24 @@ async fn show(stage: &mut Stage, node: &str, order: &v1::SignedDocument) -> Stri
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retired_wallet_is_never_signed_with_again() {
+    let mut stage = Stage::signers().await;
+    let scope = format!("wallet/{WALLET}");
+    let retire = order(&stage.world, &scope, 1, Action::Retire);
+    assert_eq!(show(&mut stage, "service-1", &retire).await, "");
+    stage.stop(Role::Service).await;
+    stage.start(Role::Service).await;
+    for action in [Action::Unfreeze, Action::Freeze] {
+        let later = order(&stage.world, &scope, 9, action);
+        assert!(show(&mut stage, "service-1", &later).await.contains("is retired"));
+    }
+    let ending = stage.sign(&payment(1)).await;
+    assert!(ending.signed().is_none());
+    frozen_by(ending.denial("service-1"), "service-1");
+    assert!(ending.denial("service-1").failures[0].reason.contains("is retired"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rogue_coordinator_can_hold_an_order_back_and_never_undo_it() {
     let mut stage = Stage::signers().await;
     let freeze = order(&stage.world, "all", 5, Action::Freeze);

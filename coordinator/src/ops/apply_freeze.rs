@@ -81,9 +81,10 @@ async fn write(core: &Coordinator, caller: &Caller, order: &SignedFreeze) -> Res
 
 fn refused(error: FreezeError) -> OpError {
     match error {
-        FreezeError::Stale { .. } | FreezeError::Fork { .. } | FreezeError::TooMany(_) => {
-            OpError::conflict("order", error)
-        }
+        FreezeError::Stale { .. }
+        | FreezeError::Fork { .. }
+        | FreezeError::Retired(_)
+        | FreezeError::TooMany(_) => OpError::conflict("order", error),
         error => OpError::invalid("order", error),
     }
 }

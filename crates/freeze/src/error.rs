@@ -43,6 +43,9 @@ pub enum FreezeError {
         /// the sequence offered
         offered: u64,
     },
+    /// The wallet is retired, for ever.
+    #[error("scope: {0} is retired, and no order changes that")]
+    Retired(Scope),
     /// Two different orders of one sequence and action.
     #[error("sequence: order {sequence} for {scope} was seen with another content; use a higher number")]
     Fork {

@@ -33,16 +33,21 @@ pub fn judge<Scope>(
 
 fn failure(order: &SignedFreeze, facts: &Facts<'_>) -> RuleFailure {
     let said = order.order();
+    let (state, limit) = if order.is_retirement() {
+        ("retired", "no signature, ever")
+    } else {
+        ("frozen", "no signature until the operators unfreeze it")
+    };
     RuleFailure {
         rule: RULE.to_owned(),
         reason: format!(
-            "{} is frozen by order {} ({}): {}",
+            "{} is {state} by order {} ({}): {}",
             said.scope,
             said.sequence,
             order.hash(),
             said.reason
         ),
-        limit: "no signature until the operators unfreeze it".to_owned(),
+        limit: limit.to_owned(),
         used: None,
         requested: facts.intent.summary(),
         resets_at_ms: None,

@@ -20,6 +20,8 @@ pub enum Action {
     Freeze,
     /// Sign again what policy allows.
     Unfreeze,
+    /// Never sign again with this wallet. Nothing lifts it.
+    Retire,
 }
 
 impl Action {
@@ -28,6 +30,7 @@ impl Action {
         match self {
             Action::Freeze => "freeze",
             Action::Unfreeze => "unfreeze",
+            Action::Retire => "retire",
         }
     }
 }
@@ -86,11 +89,15 @@ impl Order {
         }
         let cluster = draft.cluster.parse();
         let scope = Scope::of(&draft.scope, draft.target.as_deref());
+        let scope = scope.map_err(|error| invalid("scope", error.to_string()))?;
+        if draft.action == Action::Retire && !matches!(scope, Scope::Wallet(_)) {
+            return Err(invalid("scope", "only a wallet is retired".to_owned()));
+        }
         Ok(Self {
             cluster: cluster
                 .map_err(|error: quorate_types::IdError| invalid("cluster", error.to_string()))?,
             sequence: draft.sequence,
-            scope: scope.map_err(|error| invalid("scope", error.to_string()))?,
+            scope,
             action: draft.action,
             reason: draft.reason,
         })

@@ -19,7 +19,7 @@ impl FrozenSet {
     ///
     /// # Errors
     /// [`FreezeError::Stale`] or [`FreezeError::Fork`] where it does not come after the one that counts for its scope;
-    /// [`FreezeError::TooMany`] where there is no room.
+    /// [`FreezeError::Retired`] where nothing can; [`FreezeError::TooMany`] where there is no room.
     pub fn apply(&mut self, order: SignedFreeze) -> Result<bool, FreezeError> {
         if !self.would_change(&order)? {
             return Ok(false);
@@ -40,6 +40,10 @@ impl FrozenSet {
         };
         if present.hash() == order.hash() {
             return Ok(false);
+        }
+        if present.is_retirement() {
+            // Retired is retired, whoever says it again.
+            return if order.is_retirement() { Ok(false) } else { Err(FreezeError::Retired(scope.clone())) };
         }
         if order.rank() > present.rank() {
             return Ok(true);

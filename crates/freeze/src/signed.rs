@@ -15,7 +15,7 @@ pub struct SignedFreeze {
 
 impl SignedFreeze {
     /// Reads an order and checks its signatures against `manifest`: one operator or approver to freeze, the operators'
-    /// quorum to unfreeze.
+    /// quorum to unfreeze and to retire.
     ///
     /// # Errors
     /// [`FreezeError`] where a field cannot be right, a signature does not hold, too few signed, or it is for another
@@ -28,7 +28,8 @@ impl SignedFreeze {
                     manifest.operators().iter().chain(manifest.approvers()).cloned().collect();
                 verify(document, Namespace::Freeze, &people, 1)?;
             }
-            Action::Unfreeze => {
+            // What cannot be undone takes as many people as what undoes.
+            Action::Unfreeze | Action::Retire => {
                 let (operators, quorum) = (manifest.operators(), manifest.operator_quorum());
                 verify(document, Namespace::Freeze, operators, quorum)?;
             }
@@ -73,16 +74,23 @@ impl SignedFreeze {
 
     /// Whether it stops signing.
     pub fn is_freeze(&self) -> bool {
-        self.order.action == Action::Freeze
+        matches!(self.order.action, Action::Freeze | Action::Retire)
     }
 
-    /// One number that grows from each order that counts to the next: twice the sequence, and one more for lifting.
+    /// Whether it stops signing for ever.
+    pub fn is_retirement(&self) -> bool {
+        self.order.action == Action::Retire
+    }
+
+    /// One number that grows from each order that counts to the next: twice the sequence, and one more for lifting. A
+    /// retirement has the highest there is.
     pub const fn rank(&self) -> u128 {
         // Lossless.
         let sequence = self.order.sequence as u128;
         match self.order.action {
             Action::Freeze => sequence * 2,
             Action::Unfreeze => sequence * 2 + 1,
+            Action::Retire => u128::MAX,
         }
     }
 

@@ -72,7 +72,7 @@ fn one_operator_or_approver_freezes_and_only_the_quorum_of_operators_lifts() {
         let document = document(&order("wallet/w", 1, action), signers, Namespace::Freeze);
         SignedFreeze::verify(&document, &manifest).is_ok()
     };
-    let cases: [(Action, &[u8], bool); 10] = [
+    let cases: [(Action, &[u8], bool); 13] = [
         (Action::Freeze, &[ALICE], true),
         (Action::Freeze, &[ANNE], true),
         (Action::Freeze, &[ALICE, ANNE], true),
@@ -83,9 +83,30 @@ fn one_operator_or_approver_freezes_and_only_the_quorum_of_operators_lifts() {
         (Action::Unfreeze, &[ALICE, ANNE], false),
         (Action::Unfreeze, &[ALICE, ALICE], false),
         (Action::Unfreeze, &[ALICE, BOB], true),
+        (Action::Retire, &[ALICE], false),
+        (Action::Retire, &[ALICE, ANNE], false),
+        (Action::Retire, &[ALICE, BOB], true),
     ];
     for (action, signers, good) in cases {
         assert_eq!(try_with(action, signers), good, "{action:?} by {signers:?}");
+    }
+}
+
+#[test]
+fn a_retired_wallet_stays_retired_and_nothing_else_is_retired() {
+    let mut set = FrozenSet::default();
+    assert!(set.apply(signed("wallet/w", 7, Action::Unfreeze)).unwrap());
+    // Whatever its number is: there is nothing after it.
+    let retirement = signed("wallet/w", 1, Action::Retire);
+    assert!(set.apply(retirement.clone()).unwrap());
+    for late in [signed("wallet/w", 9, Action::Unfreeze), signed("wallet/w", 9, Action::Freeze)] {
+        assert!(matches!(set.apply(late), Err(FreezeError::Retired(_))));
+    }
+    assert!(!set.apply(signed("wallet/w", 2, Action::Retire)).unwrap(), "said again");
+    assert_eq!(set.orders().map(SignedFreeze::hash).collect::<Vec<_>>(), [retirement.hash()]);
+    for scope in ["all", "agent/bot", "chain/84532"] {
+        let refused = order(scope, 1, Action::Retire).to_yaml();
+        assert!(matches!(refused, Err(FreezeError::Invalid { field: "scope", .. })), "{scope}");
     }
 }
 

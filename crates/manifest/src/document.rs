@@ -27,12 +27,22 @@ pub enum Namespace {
     Approval,
     /// An order to stop signing.
     Freeze,
+    /// Leave for a node that was restored from a backup to sign again.
+    Readmission,
+    /// Where a recovery may send the money.
+    Sweep,
 }
 
 impl Namespace {
     /// All kinds.
-    pub const ALL: [Namespace; 4] =
-        [Namespace::Manifest, Namespace::Policy, Namespace::Approval, Namespace::Freeze];
+    pub const ALL: [Namespace; 6] = [
+        Namespace::Manifest,
+        Namespace::Policy,
+        Namespace::Approval,
+        Namespace::Freeze,
+        Namespace::Readmission,
+        Namespace::Sweep,
+    ];
 
     /// The SSHSIG namespace: what `ssh-keygen -Y sign -n` is told.
     pub const fn as_str(self) -> &'static str {
@@ -41,6 +51,8 @@ impl Namespace {
             Namespace::Policy => "policy@quorate",
             Namespace::Approval => "approval@quorate",
             Namespace::Freeze => "freeze@quorate",
+            Namespace::Readmission => "readmission@quorate",
+            Namespace::Sweep => "sweep@quorate",
         }
     }
 }

@@ -4,6 +4,7 @@ use quorate_manifest::Manifest;
 use quorate_session::NodeKey;
 use quorate_types::{Address, B256, ClusterId, GroupId, NodeId, PublicKey, Transcript, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 const DOMAIN: &str = "quorate/seal-index/v1";
 
@@ -81,6 +82,21 @@ impl Entry {
 
     fn hash(&self) -> Result<B256, String> {
         Ok(Transcript::new(DOMAIN).field(&self.encode()?).finish())
+    }
+
+    /// Whether `bytes` are the file this entry lists.
+    ///
+    /// # Errors
+    /// How they differ.
+    pub fn check_file(&self, bytes: &[u8]) -> Result<(), String> {
+        if bytes.len() as u64 != self.bytes {
+            let (found, listed) = (bytes.len(), self.bytes);
+            return Err(format!("has {found} bytes, the index says {listed}: cut short or another file"));
+        }
+        if hex::encode(Sha256::digest(bytes)) != self.sha256 {
+            return Err("is not the file of that SHA-256 in the index: altered".to_owned());
+        }
+        Ok(())
     }
 
     /// The entry as a line of the index, without its line end.

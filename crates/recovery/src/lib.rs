@@ -8,15 +8,22 @@ mod package;
 mod pair;
 mod party;
 mod pieces;
+mod readmission;
 mod relay;
 mod steps;
+mod sweep_policy;
 
 pub use facts::{Facts, WalletFacts};
 pub use frame::{Frame, FrameError, Hello, read_frame, write_frame};
 pub use index::{Entry, IndexError, IndexedWallet, Line, last_line, next_entry, read_index};
-pub use package::{AuxPackage, MAX_SEALED_BYTES, PackageError, SharePackage, seal_aux, seal_share};
+pub use package::{
+    AuxPackage, MAX_SEALED_BYTES, PackageError, SharePackage, open_sealed, read_identities, seal_aux,
+    seal_share,
+};
 pub use pair::{PairError, belong_together};
 pub use party::{PartyError, serve};
-pub use pieces::{PieceError, combine_pieces, split_identity};
+pub use pieces::{PieceError, combine_pieces, seal_piece, split_identity};
+pub use readmission::{Readmission, ReadmissionError};
 pub use relay::{Ceremony, CeremonyError, Pipe};
 pub use steps::{Step, StepsError, next_step, read_steps};
+pub use sweep_policy::{SweepPolicy, SweepPolicyError};

@@ -139,7 +139,22 @@ fn field(field: &'static str, reason: impl Into<String>) -> PackageError {
     PackageError::Field { field, reason: reason.into() }
 }
 
-fn decrypt(sealed: &[u8], identities: &[age::x25519::Identity]) -> Result<Zeroizing<Vec<u8>>, PackageError> {
+/// The identities in the text of a file as `age-keygen` or `quorate recovery combine` writes it. None where a line is no
+/// identity, or there is none.
+pub fn read_identities(text: &str) -> Option<Vec<age::x25519::Identity>> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let identities = lines.map(|line| line.parse().ok()).collect::<Option<Vec<_>>>()?;
+    (!identities.is_empty()).then_some(identities)
+}
+
+/// What an armored age file holds.
+///
+/// # Errors
+/// [`PackageError::NotSealed`] or [`PackageError::WrongIdentity`].
+pub fn open_sealed(
+    sealed: &[u8],
+    identities: &[age::x25519::Identity],
+) -> Result<Zeroizing<Vec<u8>>, PackageError> {
     if sealed.len() > MAX_SEALED_BYTES {
         return Err(PackageError::NotSealed(format!("{} bytes, at most {MAX_SEALED_BYTES}", sealed.len())));
     }
@@ -165,7 +180,7 @@ fn open(
     identities: &[age::x25519::Identity],
     manifest: &Manifest,
 ) -> Result<Body, PackageError> {
-    let plain = decrypt(sealed, identities)?;
+    let plain = open_sealed(sealed, identities)?;
     // serde_json quotes no values in its errors for missing fields, but it does for wrong types: say where only.
     let signed: Signed = serde_json::from_slice(&plain).map_err(|error| {
         PackageError::Content(format!("line {}, column {}", error.line(), error.column()))

@@ -8,6 +8,7 @@ use quorate_freeze::{Action, Order, Scope};
 use quorate_intent::{AssetId, chain_by_name, token_by_symbol};
 use quorate_manifest::Namespace;
 use quorate_proto::v1;
+use quorate_types::WalletId;
 use serde_json::json;
 
 use crate::cli::Globals;
@@ -135,6 +136,11 @@ fn asset(text: &str) -> Option<AssetId> {
         return Some(AssetId::native(chain));
     }
     token_by_symbol(chain, symbol).map(|token| AssetId::token(chain, token.address))
+}
+
+/// Retires a wallet, for ever.
+pub(super) async fn retire(globals: &Globals, wallet: WalletId, how: How) -> Result<Answer, Refusal> {
+    order(globals, (Scope::Wallet(wallet), Action::Retire), how).await
 }
 
 async fn order(globals: &Globals, (scope, action): (Scope, Action), how: How) -> Result<Answer, Refusal> {

@@ -10,6 +10,7 @@ pub(crate) mod node;
 pub(crate) mod policy;
 pub(crate) mod recover;
 pub(crate) mod recovery;
+mod rotate;
 pub(crate) mod sign;
 pub(crate) mod verify;
 pub(crate) mod wallet;
@@ -33,7 +34,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<Answer, Refusal> {
         Command::Audit(command) => Box::pin(audit::run(command, globals, output)).await,
         Command::Sign(command) => Box::pin(sign::run(command, globals, output)).await,
         Command::Verify(command) => verify::run(&command, globals),
-        Command::Recover(command) => recover::run(command, output),
+        Command::Recover(command) => recover::run(command, globals, output),
         Command::Recovery(command) => recovery::run(command),
         Command::Demo(command) => Box::pin(demo::run(command, globals, output)).await,
     }

@@ -1,18 +1,23 @@
 //! `quorate recover`: moves the money when a node is gone. Offline, from files; the key never exists in one place.
 
-use std::path::PathBuf;
+mod sweep;
 
-use clap::{Args, Subcommand};
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
 use quorate_intent::decode;
+use quorate_manifest::Namespace;
 use quorate_recovery::read_steps;
-use quorate_types::{Address, Bytes, Clock, Payload, SystemClock};
+use quorate_types::{Address, B256, Bytes, Clock, Payload, SystemClock, WalletId};
 use serde_json::{Value, json};
 
+use crate::cli::Globals;
 use crate::files::{self, Mode};
 use crate::output::{Answer, Output, table};
 use crate::payload::source::AnySource;
-use crate::recover::{Parties, Party, Plan, Record, Source, serve, sweep};
+use crate::recover::{Chosen, Files, Parties, Party, Record, Source, destination, serve};
 use crate::refusal::{OrRefuse, Refusal};
+use crate::ssh;
 
 /// Move the money when a node is gone: offline, from two nodes' sealed files. No command rebuilds or prints the key.
 #[derive(Subcommand)]
@@ -38,7 +43,17 @@ pub(crate) enum Recover {
         confirm: Address,
     },
     /// Write and sign the transactions that move everything on one chain
-    Sweep(Sweep),
+    Sweep(sweep::Sweep),
+    /// Sweep many wallets in one run
+    Fleet(sweep::Fleet),
+    /// Sign a sweep policy: writes FILE.sig, as `ssh-keygen -Y sign -n sweep@quorate FILE` does
+    SignPolicy {
+        /// The sweep policy
+        file: PathBuf,
+        /// An operator's ssh private key [default: the dev cluster's]
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
     /// Check a transcript's chain and list its steps
     Transcript {
         /// The transcript
@@ -50,31 +65,14 @@ pub(crate) enum Recover {
     Party(Party),
 }
 
-/// Where everything goes.
-#[derive(Args)]
-pub(crate) struct Sweep {
-    #[command(flatten)]
-    source: Source,
-    /// Balances, nonce and fees on one chain, as YAML
-    #[arg(long, value_name = "FILE")]
-    plan: PathBuf,
-    /// Who gets it
-    #[arg(long, value_name = "ADDRESS")]
-    to: Address,
-    /// The same address, typed again
-    #[arg(long, value_name = "ADDRESS")]
-    confirm_to: Address,
-    /// Directory of the journal and the raw transactions; the same one when this is run again
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-}
-
-pub(crate) fn run(command: Recover, output: Output) -> Result<Answer, Refusal> {
+pub(crate) fn run(command: Recover, globals: &Globals, output: Output) -> Result<Answer, Refusal> {
     match command {
         Recover::Verify(source) => verify(&source),
         Recover::Drill { source, out } => drill(&source, &out),
         Recover::Sign { source, payload, confirm } => sign(&source, &payload.payload()?, confirm),
-        Recover::Sweep(command) => run_sweep(&command, output),
+        Recover::Sweep(command) => sweep::one(&command, output),
+        Recover::Fleet(command) => sweep::fleet(&command, output),
+        Recover::SignPolicy { file, key } => sign_policy(globals, &file, key.as_deref()),
         Recover::Transcript { file } => transcript(&file),
         Recover::Party(party) => {
             // Its standard output is the pipe, on which the reason of a refusal was said.
@@ -86,10 +84,21 @@ pub(crate) fn run(command: Recover, output: Output) -> Result<Answer, Refusal> {
 
 /// Both packages open, checked, and on the record.
 fn begin(source: &Source) -> Result<(Parties, Record, Value), Refusal> {
-    let pinned = source.manifest()?;
-    let chosen = source.choose(pinned.manifest())?;
-    let mut record = Record::open(&source.transcript)?;
-    let parties = Parties::start(source, &chosen)?;
+    let pinned = source.files.manifest()?;
+    let chosen = source.files.packages(pinned.manifest())?.choose(&source.wallet, source.address)?;
+    let mut record = Record::open(&source.files.transcript)?;
+    let (parties, facts) = open(&source.files, (&source.wallet, &chosen), pinned.hash(), &mut record)?;
+    Ok((parties, record, facts))
+}
+
+/// Two processes, one package each, for one key of a wallet.
+fn open(
+    files: &Files,
+    (wallet, chosen): (&WalletId, &[Chosen; 2]),
+    manifest: B256,
+    record: &mut Record,
+) -> Result<(Parties, Value), Refusal> {
+    let parties = Parties::start(files, wallet, chosen)?;
     let [one, two] = parties.hellos();
     let package = |hello: &quorate_recovery::Hello, sha256: &[String; 2]| {
         json!({
@@ -97,18 +106,18 @@ fn begin(source: &Source) -> Result<(Parties, Record, Value), Refusal> {
             "manifest": hello.facts.manifest_hash, "share_sha256": sha256.first(), "aux_sha256": sha256.last(),
         })
     };
-    let [first, second] = &chosen;
+    let [first, second] = chosen;
     let facts = json!({
         "cluster": one.facts.cluster, "group": one.facts.group, "wallet": one.wallet.wallet,
         "agent": one.wallet.agent, "address": one.wallet.address, "epoch": one.wallet.epoch,
-        "public_key": one.wallet.public_key, "manifest": pinned.hash(),
+        "public_key": one.wallet.public_key, "manifest": manifest,
         "packages": [package(one, &first.sha256), package(two, &second.sha256)],
     });
     if first.address() != one.wallet.address {
         return Err(Refusal::invalid("the index names another address than the package").field("--package"));
     }
     record.step("verified", facts.clone())?;
-    Ok((parties, record, facts))
+    Ok((parties, facts))
 }
 
 fn address(parties: &Parties) -> Address {
@@ -197,47 +206,15 @@ fn confirmed(parties: &Parties, confirm: Address) -> Result<(), Refusal> {
     Err(Refusal::invalid(reason).field("--confirm"))
 }
 
-fn run_sweep(command: &Sweep, output: Output) -> Result<Answer, Refusal> {
-    if command.to != command.confirm_to {
-        let reason = format!("is {}, and --to is {}; nothing was signed", command.confirm_to, command.to);
-        return Err(Refusal::usage(reason).field("--confirm-to"));
-    }
-    let plan: Plan = files::read_yaml(&command.plan)?;
-    let (mut parties, mut record, _) = begin(&command.source)?;
-    let from = address(&parties);
-    let moves = plan.moves(from, command.to)?;
-    output.note(&format!("from {from} to {}", command.to));
-    let mut fees = quorate_types::U256::ZERO;
-    for planned in &moves {
-        let intent = &planned.decoded.intent;
-        fees = fees.saturating_add(intent.max_native_fee);
-        output.note(&format!("  nonce {:<6} {}", planned.nonce, intent.summary()));
-    }
-    let fees = alloy_primitives::utils::format_ether(fees);
-    output.note(&format!("  {} transactions, fees of at most {fees} of the chain's own coin", moves.len()));
-    record.step("sweeping", json!({ "from": from, "to": command.to, "transactions": moves.len() }))?;
-    let swept = sweep(&command.out, from, &moves, |payload| parties.sign(payload))?;
-    let list: Vec<_> = swept
-        .transactions
-        .iter()
-        .map(|one| {
-            json!({
-                "chain": one.chain, "nonce": one.nonce, "summary": one.summary, "raw": one.raw,
-            })
-        })
-        .collect();
-    record.step("swept", json!({ "from": from, "to": command.to, "transactions": list }))?;
+fn sign_policy(globals: &Globals, file: &Path, key: Option<&Path>) -> Result<Answer, Refusal> {
+    destination::check(&files::read(file)?, file.display())?;
+    let key = ssh::signing_key(globals, key)?;
+    let signed = ssh::sign_file(file, Namespace::Sweep, &key)?;
     let words = format!(
-        "SWEPT: {} transactions signed by {from}, {} of them before\n  broadcast them in this order, elsewhere: {}",
-        list.len(),
-        swept.again,
-        swept.file.display()
+        "Signed with {}. Next: print it, keep it with its signatures beside the sealed files",
+        signed.signer
     );
-    let answer = json!({
-        "from": from, "to": command.to, "transactions": list, "signed_before": swept.again, "max_fees": fees,
-        "file": swept.file.display().to_string(),
-    });
-    Answer::new(&answer, words)
+    Answer::new(&json!({ "file": file, "signer": signed.signer, "signatures": signed.count }), words)
 }
 
 fn transcript(file: &std::path::Path) -> Result<Answer, Refusal> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use quorate_recovery::{PieceError, combine_pieces, split_identity};
+use quorate_recovery::{PieceError, combine_pieces, seal_piece, split_identity};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -22,6 +22,9 @@ pub(crate) enum Recovery {
         /// How many of them make the identity again
         #[arg(long, value_name = "K")]
         threshold: u8,
+        /// Seal each piece to its custodian's own age recipient; give one for every custodian, in order
+        #[arg(long, value_name = "AGE1...")]
+        custodian_key: Vec<String>,
         /// A new directory for the pieces and the recipient
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
@@ -42,7 +45,9 @@ pub(crate) enum Recovery {
 
 pub(crate) fn run(command: Recovery) -> Result<Answer, Refusal> {
     match command {
-        Recovery::Init { custodians, threshold, out } => init(custodians, threshold, &out),
+        Recovery::Init { custodians, threshold, custodian_key, out } => {
+            init(custodians, threshold, &custodian_key, &out)
+        }
         Recovery::Combine { piece, recipient_file, out } => {
             let recipient = files::read_text(&recipient_file)?;
             combine(&piece, recipient.trim(), &out)
@@ -50,17 +55,35 @@ pub(crate) fn run(command: Recovery) -> Result<Answer, Refusal> {
     }
 }
 
-fn init(custodians: u8, threshold: u8, out: &std::path::Path) -> Result<Answer, Refusal> {
+fn init(custodians: u8, threshold: u8, keys: &[String], out: &std::path::Path) -> Result<Answer, Refusal> {
     let (recipient, pieces) = split_identity(custodians, threshold).map_err(|error| refused(&error, &[]))?;
+    if !keys.is_empty() && keys.len() != pieces.len() {
+        let reason = format!("is given {} times, there are {custodians} custodians", keys.len());
+        return Err(Refusal::usage(reason).field("--custodian-key"));
+    }
+    // All of them, before any is written.
+    let sealed = keys.iter().zip(&pieces).map(|(key, piece)| {
+        seal_piece(piece, key)
+            .map_err(|error| Refusal::usage(format!("{key}: {error}")).field("--custodian-key"))
+    });
+    let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
     files::private_dir(out)?;
     // First: a directory that was used before is refused before any piece is written.
     files::create(&out.join("recipient.txt"), format!("{recipient}\n").as_bytes(), Mode::Public)?;
-    for (index, piece) in (1..).zip(&pieces) {
-        files::create(&out.join(format!("piece-{index}.txt")), piece.as_bytes(), Mode::Secret)?;
-    }
+    let (ending, next) = if sealed.is_empty() {
+        for (index, piece) in (1..).zip(&pieces) {
+            files::create(&out.join(format!("piece-{index}.txt")), piece.as_bytes(), Mode::Secret)?;
+        }
+        ("", "print each piece for its custodian")
+    } else {
+        for (index, piece) in (1..).zip(&sealed) {
+            files::create(&out.join(format!("piece-{index}.txt.age")), piece.as_bytes(), Mode::Secret)?;
+        }
+        (" sealed", "give each custodian theirs; it opens with age -d -i KEY piece-N.txt.age")
+    };
     let words = format!(
-        "{custodians} pieces in {}, any {threshold} of them make the identity\n  recipient  {recipient}\n  next  print \
-         each piece for its custodian, combine {threshold} of them once, then wipe the directory",
+        "{custodians}{ending} pieces in {}, any {threshold} of them make the identity\n  recipient  {recipient}\n  next  \
+         {next}, combine {threshold} of them once, then wipe the directory",
         out.display()
     );
     Answer::new(&json!({ "recipient": recipient, "custodians": custodians, "threshold": threshold }), words)

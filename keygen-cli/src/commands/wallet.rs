@@ -5,6 +5,8 @@ use quorate_proto::v1;
 use quorate_types::{AgentId, GroupId, WalletId};
 use serde_json::json;
 
+use super::freeze::{self, How};
+use super::rotate::{self, Rotate};
 use crate::cli::Globals;
 use crate::client::{Client, ORDINARY, SESSION, refused, within};
 use crate::output::Answer;
@@ -23,6 +25,15 @@ pub(crate) enum Wallet {
     Show {
         /// The wallet
         wallet: WalletId,
+    },
+    /// Give the agent a new wallet in the same group, and draft the policies that move everything there
+    Rotate(Rotate),
+    /// Never sign again with a wallet: takes the operators' quorum, and nothing lifts it
+    Retire {
+        /// The wallet
+        wallet: WalletId,
+        #[command(flatten)]
+        how: How,
     },
 }
 
@@ -61,6 +72,8 @@ pub(crate) async fn run(command: Wallet, globals: &Globals) -> Result<Answer, Re
             let words = view.words();
             Answer::new(&view, words)
         }
+        Wallet::Rotate(command) => rotate::run(&client, &command).await,
+        Wallet::Retire { wallet, how } => freeze::retire(globals, wallet, how).await,
     }
 }
 

@@ -1,7 +1,8 @@
 //! An EIP-3009 authorization, as x402 pays with: typed data over the pinned domain of the token.
 
+use alloy_primitives::keccak256;
 use quorate_intent::{ChainId, token_by_symbol};
-use quorate_types::{Address, B256, Payload};
+use quorate_types::{Address, B256, Payload, Signature, U256};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ impl Kind {
 }
 
 /// The `authorization` object of an x402 payment. Numbers are decimal text, as x402 writes them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Authorization {
     /// The wallet's address.
@@ -42,6 +43,30 @@ pub(crate) struct Authorization {
     pub(crate) valid_before: String,
     /// Makes it unique: the token accepts each once.
     pub(crate) nonce: B256,
+}
+
+/// The token's function that takes an authorization and its signature (EIP-3009).
+const CALL: &str =
+    "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)";
+
+impl Authorization {
+    /// The call to the token by which anybody submits a signed `TransferWithAuthorization`, as ABI data.
+    pub(crate) fn call(&self, signature: &Signature) -> Result<Vec<u8>, Refusal> {
+        let number = |text: &str| text.parse::<U256>().or_internal("an authorization's number");
+        let words = [
+            self.from.into_word(),
+            self.to.into_word(),
+            number(&self.value)?.into(),
+            number(&self.valid_after)?.into(),
+            number(&self.valid_before)?.into(),
+            self.nonce,
+            U256::from(signature.v()).into(),
+            signature.r(),
+            signature.s(),
+        ];
+        let selector = keccak256(CALL);
+        Ok(selector.iter().take(4).copied().chain(words.into_iter().flatten()).collect())
+    }
 }
 
 /// What is paid, and with which token.

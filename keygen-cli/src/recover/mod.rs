@@ -1,13 +1,17 @@
 //! The offline ceremony: two parties' sealed packages, two processes that open one each, and a record of every step.
 
+pub(crate) mod destination;
+mod journal;
 mod party;
 mod plan;
 mod record;
 mod source;
 mod sweep;
 
+pub(crate) use destination::{Destination, To};
+pub(crate) use journal::{Broadcast, Job, Journal, Swept};
 pub(crate) use party::{Parties, Party, serve};
-pub(crate) use plan::Plan;
+pub(crate) use plan::{FleetPlan, Plan, WalletPlan};
 pub(crate) use record::Record;
-pub(crate) use source::Source;
+pub(crate) use source::{Chosen, Files, Packages, Source};
 pub(crate) use sweep::sweep;

@@ -6,15 +6,16 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use clap::Args;
 use quorate_manifest::Manifest;
-use quorate_recovery::{AuxPackage, Ceremony, CeremonyError, Frame, Hello, Pipe, SharePackage, write_frame};
-use quorate_types::{Payload, Signature};
+use quorate_recovery::{
+    AuxPackage, Ceremony, CeremonyError, Frame, Hello, Pipe, SharePackage, read_identities, write_frame,
+};
+use quorate_types::{Payload, Signature, WalletId};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use zeroize::Zeroizing;
 
-use super::Source;
-use super::source::Chosen;
+use super::source::{Chosen, Files};
 use crate::check;
-use crate::files;
+use crate::files as disk;
 use crate::refusal::{OrRefuse, Refusal};
 
 /// One party's process. `quorate recover` starts two of them itself.
@@ -50,12 +51,12 @@ pub(crate) fn serve(party: &Party) -> Result<(), Refusal> {
 }
 
 fn open(party: &Party) -> Result<(SharePackage, AuxPackage), Refusal> {
-    let manifest = Manifest::parse(&files::read(&party.manifest)?).or_invalid(party.manifest.display())?;
+    let manifest = Manifest::parse(&disk::read(&party.manifest)?).or_invalid(party.manifest.display())?;
     let identities = identities(&party.identity)?;
-    let share = SharePackage::open(&files::read(&party.share)?, &identities, &manifest)
+    let share = SharePackage::open(&disk::read(&party.share)?, &identities, &manifest)
         .or_invalid(party.share.display())?;
-    let aux = AuxPackage::open(&files::read(&party.aux)?, &identities, &manifest)
-        .or_invalid(party.aux.display())?;
+    let aux =
+        AuxPackage::open(&disk::read(&party.aux)?, &identities, &manifest).or_invalid(party.aux.display())?;
     Ok((share, aux))
 }
 
@@ -65,15 +66,11 @@ fn identities(path: &Path) -> Result<Vec<age::x25519::Identity>, Refusal> {
     let mut text = Zeroizing::new(String::with_capacity(64 * 1024));
     let file = std::fs::File::open(path).or_invalid(path.display())?;
     file.take(64 * 1024).read_to_string(&mut text).or_invalid(path.display())?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let parsed: Result<Vec<age::x25519::Identity>, _> = lines.map(str::parse).collect();
-    let refuse = || {
+    read_identities(&text).ok_or_else(|| {
         Refusal::invalid(format!("{}: holds no age identity", path.display()))
             .field("--identity")
             .next("one line as age-keygen or `recovery combine` writes it")
-    };
-    let parsed = parsed.map_err(|_| refuse())?;
-    if parsed.is_empty() { Err(refuse()) } else { Ok(parsed) }
+    })
 }
 
 /// Two running parties whose packages belong together.
@@ -96,10 +93,10 @@ impl Drop for Waited {
 
 impl Parties {
     /// Starts both processes and has them open their packages.
-    pub(crate) fn start(source: &Source, chosen: &[Chosen; 2]) -> Result<Self, Refusal> {
+    pub(crate) fn start(files: &Files, wallet: &WalletId, chosen: &[Chosen; 2]) -> Result<Self, Refusal> {
         let [one, two] = chosen;
-        let ((first, one), (second, two)) = (spawn(source, one)?, spawn(source, two)?);
-        let ceremony = Ceremony::start([one, two], &source.wallet).map_err(refused)?;
+        let ((first, one), (second, two)) = (spawn(files, one)?, spawn(files, two)?);
+        let ceremony = Ceremony::start([one, two], wallet).map_err(refused)?;
         Ok(Self { ceremony, _children: [first, second] })
     }
 
@@ -124,17 +121,17 @@ impl Parties {
     }
 }
 
-fn spawn(source: &Source, chosen: &Chosen) -> Result<(Waited, Pipe<ChildStdout, ChildStdin>), Refusal> {
+fn spawn(files: &Files, chosen: &Chosen) -> Result<(Waited, Pipe<ChildStdout, ChildStdin>), Refusal> {
     let program = std::env::current_exe().or_internal("finding this program")?;
     let mut child = Command::new(program)
         .args(["recover", "party", "--manifest"])
-        .arg(&source.manifest)
+        .arg(&files.manifest)
         .arg("--share")
         .arg(&chosen.share)
         .arg("--aux")
         .arg(&chosen.aux)
         .arg("--identity")
-        .arg(&source.identity)
+        .arg(&files.identity)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         // It says what is wrong on the pipe; only a crash speaks here.

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::utils::format_ether;
-use quorate_intent::{Action, Decoded, decode, token};
-use quorate_types::{Address, Payload, U256};
+use quorate_intent::{Action, ChainId, Decoded, decode, token, token_by_symbol};
+use quorate_types::{Address, B256, Payload, Transcript, U256, WalletId};
 use serde::Deserialize;
 
+use super::destination::Destination;
+use super::journal::Slot;
 use crate::payload::amount;
+use crate::payload::authorization::{Authorization, Kind, Payment};
 use crate::payload::transfer::{Gas, Transfer};
 use crate::refusal::{OrRefuse, Refusal};
 
@@ -33,6 +36,42 @@ pub(crate) struct Plan {
     /// Symbol of each pinned token to its balance.
     #[serde(default)]
     tokens: BTreeMap<String, String>,
+    /// Tokens to move by signed authorizations, for which others pay the fee.
+    authorizations: Option<Authorizations>,
+}
+
+/// EIP-3009 authorizations: a wallet without the chain's own coin can still give these.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Authorizations {
+    /// Symbol of each pinned token to its balance.
+    tokens: BTreeMap<String, String>,
+    /// Unix seconds of block time: they can be submitted before this.
+    valid_before: u64,
+    /// 0 for the wallet's first sweep on this chain, one more for each that went through: every authorization of one
+    /// sweep and token has one nonce, so that the token accepts one of them at most.
+    #[serde(default)]
+    sweep: u64,
+}
+
+/// One wallet, on each of its chains.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WalletPlan {
+    /// The wallet.
+    pub(crate) wallet: WalletId,
+    /// Its address, where it has several keys.
+    pub(crate) address: Option<Address>,
+    /// What it has on each chain.
+    pub(crate) chains: Vec<Plan>,
+}
+
+/// Many wallets.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FleetPlan {
+    /// In this order they are swept.
+    pub(crate) wallets: Vec<WalletPlan>,
 }
 
 fn zero() -> String {
@@ -43,17 +82,21 @@ fn zero() -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Move {
     pub(crate) chain: u64,
-    pub(crate) nonce: u64,
+    pub(crate) slot: Slot,
     pub(crate) payload: Payload,
     pub(crate) decoded: Decoded,
+    /// Where it is an authorization: what is authorized.
+    pub(crate) authorization: Option<Authorization>,
 }
 
 impl Plan {
-    /// The transactions that move everything to `to`: tokens first, then what is left of the chain's own coin once every
-    /// fee is kept back.
-    pub(crate) fn moves(&self, from: Address, to: Address) -> Result<Vec<Move>, Refusal> {
+    /// What moves everything from `from`: authorizations first, then token transfers, then what is left of the chain's
+    /// own coin once every fee is kept back.
+    pub(crate) fn moves(&self, from: Address, destination: &Destination) -> Result<Vec<Move>, Refusal> {
         let chain = amount::chain(&self.chain).map_err(|reason| field("chain", reason))?;
+        let to = destination.on(chain)?;
         check_destination(chain, from, to)?;
+        let mut moves = self.authorized(chain, from, to)?;
         let price = |name, text| amount::gas_price(text).map_err(|reason| field(name, reason));
         let max_fee = price("max_fee_per_gas", &self.max_fee_per_gas)?;
         let max_priority_fee = price("max_priority_fee_per_gas", &self.max_priority_fee_per_gas)?;
@@ -72,12 +115,43 @@ impl Plan {
         if let Some(rest) = self.rest(max_fee, transfers.len())? {
             transfers.push(("native".to_owned(), format_ether(rest), gas(NATIVE_GAS)));
         }
-        if transfers.is_empty() {
+        if transfers.is_empty() && moves.is_empty() {
             return Err(field("native_balance", "there is nothing to move"));
         }
-        let mut moves = Vec::new();
         for (nonce, (asset, amount, gas)) in (self.nonce..).zip(transfers) {
-            moves.push(checked(Transfer { chain, asset, to, amount, nonce, gas })?);
+            let payload = Transfer { chain, asset, to, amount, nonce, gas }.payload()?;
+            moves.push(checked((chain, Slot::Transaction(nonce), to), payload, None)?);
+        }
+        Ok(moves)
+    }
+
+    fn authorized(&self, chain: ChainId, from: Address, to: Address) -> Result<Vec<Move>, Refusal> {
+        let Some(wanted) = &self.authorizations else { return Ok(Vec::new()) };
+        let mut moves = Vec::new();
+        for (symbol, balance) in &wanted.tokens {
+            if self.tokens.contains_key(symbol) {
+                return Err(field("authorizations.tokens", format!("{symbol} is in tokens too")));
+            }
+            let payment =
+                Payment { chain, asset: symbol.clone(), amount: balance.clone(), kind: Kind::Transfer };
+            let value = payment.units().map_err(|r| field("authorizations.tokens", r.reason))?;
+            if value == "0" {
+                continue;
+            }
+            let token = token_by_symbol(chain, symbol)
+                .ok_or_else(|| field("authorizations.tokens", format!("no pinned token {symbol}")))?;
+            let nonce = authorization_nonce((from, chain, token.address), wanted.sweep);
+            let authorization = Authorization {
+                from,
+                to,
+                value,
+                valid_after: "0".to_owned(),
+                valid_before: wanted.valid_before.to_string(),
+                nonce,
+            };
+            let payload = payment.payload(&authorization)?;
+            let slot = Slot::Authorization { token: token.address, nonce };
+            moves.push(checked((chain, slot, to), payload, Some(authorization))?);
         }
         Ok(moves)
     }
@@ -117,18 +191,31 @@ fn check_destination(chain: u64, from: Address, to: Address) -> Result<(), Refus
     Err(Refusal::invalid(reason).field("--to"))
 }
 
-/// Builds a transaction, and reads it back as every node would: it must be the payment that was meant.
-fn checked(transfer: Transfer) -> Result<Move, Refusal> {
-    let payload = transfer.payload()?;
-    let decoded = decode(&payload).or_internal("reading the transaction back")?;
+/// The same for the same sweep, whatever is authorized: of two that differ the token accepts one.
+fn authorization_nonce((from, chain, token): (Address, ChainId, Address), sweep: u64) -> B256 {
+    Transcript::new("quorate/sweep-authorization/v1")
+        .field(from.as_slice())
+        .number(chain)
+        .field(token.as_slice())
+        .number(sweep)
+        .finish()
+}
+
+/// Reads a payload back as every node would: it must be the payment that was meant.
+fn checked(
+    (chain, slot, to): (ChainId, Slot, Address),
+    payload: Payload,
+    authorization: Option<Authorization>,
+) -> Result<Move, Refusal> {
+    let decoded = decode(&payload).or_internal("reading the payload back")?;
     let paid = match &decoded.intent.action {
         Action::NativeTransfer { recipient } | Action::TokenTransfer { recipient, .. } => Some(*recipient),
         _ => None,
     };
-    if paid != Some(transfer.to) {
-        return Err(Refusal::internal("the transaction that was built pays somebody else"));
+    if paid != Some(to) {
+        return Err(Refusal::internal("the payload that was built pays somebody else"));
     }
-    Ok(Move { chain: transfer.chain, nonce: transfer.nonce, payload, decoded })
+    Ok(Move { chain, slot, payload, decoded, authorization })
 }
 
 fn units(name: &str, text: &str, decimals: u8) -> Result<U256, Refusal> {
@@ -146,6 +233,10 @@ mod tests {
     const FROM: Address = Address::repeat_byte(1);
     const TO: Address = Address::repeat_byte(2);
 
+    const fn typed(to: Address) -> Destination {
+        Destination::Typed(to)
+    }
+
     fn plan(change: (&str, &str)) -> Plan {
         let text = "{chain: base-sepolia, nonce: 7, native_balance: '0.01', max_fee_per_gas: 2gwei, \
                     max_priority_fee_per_gas: 1gwei, data_fee_reserve: '0.001', tokens: {USDC: '12.5'}}";
@@ -155,9 +246,9 @@ mod tests {
 
     #[test]
     fn everything_moves_and_every_fee_is_kept_back() {
-        let moves = plan(("", "")).moves(FROM, TO).unwrap();
+        let moves = plan(("", "")).moves(FROM, &typed(TO)).unwrap();
         let [token, native] = moves.as_slice() else { panic!("{moves:?}") };
-        assert_eq!((token.nonce, native.nonce), (7, 8));
+        assert_eq!((token.slot, native.slot), (Slot::Transaction(7), Slot::Transaction(8)));
         let charges = token.decoded.intent.charges().unwrap();
         assert_eq!(charges[0].amount, U256::from(12_500_000));
         let kept = U256::from(1_000_000_000_000_000_u64);
@@ -179,16 +270,47 @@ mod tests {
             (("1gwei", "3gwei"), "above"),
         ];
         for (change, words) in cases {
-            let refusal = plan(change).moves(FROM, TO).unwrap_err();
+            let refusal = plan(change).moves(FROM, &typed(TO)).unwrap_err();
             assert!(refusal.reason.contains(words), "{change:?}: {}", refusal.reason);
         }
         let usdc = quorate_intent::token_by_symbol(84532, "USDC").unwrap().address;
         for to in [FROM, Address::ZERO, usdc] {
-            assert_eq!(plan(("", "")).moves(FROM, to).unwrap_err().field.as_deref(), Some("--to"));
+            assert_eq!(plan(("", "")).moves(FROM, &typed(to)).unwrap_err().field.as_deref(), Some("--to"));
         }
         // Too little for its own fee: the coin stays, the tokens move.
-        assert_eq!(plan(("'0.01'", "'0.00121'")).moves(FROM, TO).unwrap().len(), 1);
+        assert_eq!(plan(("'0.01'", "'0.00121'")).moves(FROM, &typed(TO)).unwrap().len(), 1);
         let empty = plan(("tokens: {USDC: '12.5'}", "tokens: {}"));
-        assert_eq!(empty.moves(FROM, TO).unwrap().len(), 1);
+        assert_eq!(empty.moves(FROM, &typed(TO)).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_wallet_without_coin_authorizes_and_one_sweep_has_one_nonce_a_token() {
+        let text = |balance: &str, sweep: u64| {
+            format!(
+                "{{chain: base-sepolia, nonce: 0, native_balance: '0', max_fee_per_gas: 2gwei, \
+                 max_priority_fee_per_gas: 1gwei, authorizations: {{valid_before: 2000000000, sweep: {sweep}, tokens: \
+                 {{USDC: '{balance}'}}}}}}"
+            )
+        };
+        let moves = |balance: &str, sweep| {
+            let plan: Plan = serde_norway::from_str(&text(balance, sweep)).unwrap();
+            plan.moves(FROM, &typed(TO))
+        };
+        let first = moves("12.5", 0).unwrap();
+        let [one] = first.as_slice() else { panic!("{first:?}") };
+        let Action::TokenTransfer { recipient, amount, authorization: Some(_), .. } =
+            one.decoded.intent.action
+        else {
+            panic!("{:?}", one.decoded.intent)
+        };
+        assert_eq!((recipient, amount), (TO, U256::from(12_500_000)));
+        assert_eq!(one.slot, moves("7", 0).unwrap()[0].slot, "the token accepts one of them");
+        assert_ne!(one.slot, moves("12.5", 1).unwrap()[0].slot);
+        let twice: Plan = serde_norway::from_str(
+            &text("1", 0).replace("native_balance: '0'", "native_balance: '1', tokens: {USDC: '1'}"),
+        )
+        .unwrap();
+        assert!(twice.moves(FROM, &typed(TO)).unwrap_err().reason.contains("in tokens too"));
+        assert!(moves("0", 0).unwrap_err().reason.contains("nothing to move"));
     }
 }

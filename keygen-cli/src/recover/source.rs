@@ -1,12 +1,12 @@
 //! The files a ceremony starts from, checked as far as they can be without opening anything.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use quorate_manifest::{Manifest, PersonKey, Pinned, SignedDocument};
 use quorate_recovery::{Entry, IndexedWallet, read_index};
 use quorate_types::{Address, WalletId};
-use sha2::{Digest, Sha256};
 
 use crate::files;
 use crate::refusal::{OrRefuse, Refusal};
@@ -16,7 +16,7 @@ const INDEX: &str = "index.jsonl";
 
 /// Files only: nothing here needs a network.
 #[derive(Args, Clone)]
-pub(crate) struct Source {
+pub(crate) struct Files {
     /// The cluster's manifest
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: PathBuf,
@@ -29,18 +29,25 @@ pub(crate) struct Source {
     /// A node's directory of sealed files with its index.jsonl; give two, of two nodes
     #[arg(long, value_name = "DIR", required = true)]
     package: Vec<PathBuf>,
-    /// The wallet
-    #[arg(long)]
-    pub(crate) wallet: WalletId,
-    /// Its address, where it has several keys
-    #[arg(long)]
-    address: Option<Address>,
     /// The age identity that opens the files
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: PathBuf,
     /// The ceremony's transcript, appended to
     #[arg(long, value_name = "FILE", default_value = "ceremony.jsonl")]
     pub(crate) transcript: PathBuf,
+}
+
+/// One wallet's files.
+#[derive(Args, Clone)]
+pub(crate) struct Source {
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// The wallet
+    #[arg(long)]
+    pub(crate) wallet: WalletId,
+    /// Its address, where it has several keys
+    #[arg(long)]
+    pub(crate) address: Option<Address>,
 }
 
 /// One party's two sealed files, whole as its node's index says.
@@ -57,12 +64,17 @@ pub(crate) struct Chosen {
     wallet: IndexedWallet,
 }
 
+/// Two nodes' directories, their indices checked.
+pub(crate) struct Packages([Directory; 2]);
+
 struct Directory {
     path: PathBuf,
     entries: Vec<Entry>,
+    // Where in `entries` each wallet's keys are.
+    wallets: BTreeMap<WalletId, Vec<usize>>,
 }
 
-impl Source {
+impl Files {
     /// The manifest, signed by a quorum of the given roots.
     pub(crate) fn manifest(&self) -> Result<Pinned, Refusal> {
         let body = files::read(&self.manifest)?;
@@ -78,36 +90,37 @@ impl Source {
         })
     }
 
-    /// The two parties' files for one key of the wallet.
-    pub(crate) fn choose(&self, manifest: &Manifest) -> Result<[Chosen; 2], Refusal> {
+    /// The two directories, whole as their indices say.
+    pub(crate) fn packages(&self, manifest: &Manifest) -> Result<Packages, Refusal> {
         let [first, second] = self.package.as_slice() else {
             let reason = format!("{} given; exactly two nodes' directories are needed", self.package.len());
             return Err(Refusal::usage(reason).field("--package"));
         };
-        let directories = [Directory::read(first, manifest)?, Directory::read(second, manifest)?];
-        let [one, two] = &directories;
-        let (theirs, others) = (one.keys(&self.wallet)?, two.keys(&self.wallet)?);
-        let wanted = |key: &&IndexedWallet| self.address.is_none_or(|address| address == key.address);
+        Ok(Packages([Directory::read(first, manifest)?, Directory::read(second, manifest)?]))
+    }
+}
+
+impl Packages {
+    /// The two parties' files for one key of a wallet: the one with that address, where one is given.
+    pub(crate) fn choose(&self, wallet: &WalletId, address: Option<Address>) -> Result<[Chosen; 2], Refusal> {
+        let Self([one, two]) = self;
+        let (theirs, others) = (one.keys(wallet)?, two.keys(wallet)?);
+        let wanted = |key: &&IndexedWallet| address.is_none_or(|address| address == key.address);
         let common: Vec<_> = theirs.iter().filter(|key| others.contains(key)).filter(wanted).collect();
         match common.as_slice() {
             [] => Err(Refusal::invalid(format!(
-                "{} and {} hold no share of the same key of wallet {}",
+                "{} and {} hold no share of the same key of wallet {wallet}",
                 one.path.display(),
                 two.path.display(),
-                self.wallet
             ))
             .field("--package")
             .next("take two nodes' files made for the same wallet, and an --address both have")),
             [key] => Ok([one.choose(key)?, two.choose(key)?]),
             several => {
                 let addresses: Vec<_> = several.iter().map(|key| key.address.to_string()).collect();
-                Err(Refusal::invalid(format!(
-                    "wallet {} has several keys: {}",
-                    self.wallet,
-                    addresses.join(", ")
-                ))
-                .field("--address")
-                .next("give the --address the money is at"))
+                Err(Refusal::invalid(format!("wallet {wallet} has several keys: {}", addresses.join(", ")))
+                    .field("--address")
+                    .next("give the --address the money is at"))
             }
         }
     }
@@ -121,12 +134,18 @@ impl Directory {
                 .field("--package")
                 .next("take another copy of this directory; do not edit the index")
         })?;
-        Ok(Self { path: path.to_owned(), entries })
+        let mut wallets: BTreeMap<WalletId, Vec<usize>> = BTreeMap::new();
+        for (at, entry) in entries.iter().enumerate() {
+            if let Some(key) = &entry.wallet {
+                wallets.entry(key.wallet.clone()).or_default().push(at);
+            }
+        }
+        Ok(Self { path: path.to_owned(), entries, wallets })
     }
 
     fn keys(&self, wallet: &WalletId) -> Result<Vec<IndexedWallet>, Refusal> {
-        let keys = self.entries.iter().filter_map(|entry| entry.wallet.clone());
-        let keys: Vec<_> = keys.filter(|key| key.wallet == *wallet).collect();
+        let places = self.wallets.get(wallet).into_iter().flatten();
+        let keys: Vec<_> = places.filter_map(|at| self.entries.get(*at)?.wallet.clone()).collect();
         if keys.is_empty() {
             let index = self.path.join(INDEX);
             return Err(Refusal::not_found(format!(
@@ -140,7 +159,9 @@ impl Directory {
     }
 
     fn choose(&self, key: &IndexedWallet) -> Result<Chosen, Refusal> {
-        let share = self.entries.iter().find(|entry| entry.wallet.as_ref() == Some(key));
+        let places = self.wallets.get(&key.wallet).into_iter().flatten();
+        let mut shares = places.filter_map(|at| self.entries.get(*at));
+        let share = shares.find(|entry| entry.wallet.as_ref() == Some(key));
         let share = share.ok_or_else(|| Refusal::internal("the index changed"))?;
         let fits = |entry: &&Entry| {
             entry.wallet.is_none() && entry.group == share.group && entry.aux_hash == share.aux_hash
@@ -164,14 +185,7 @@ impl Directory {
     /// The file is there, and is what the index says.
     fn check(&self, entry: &Entry) -> Result<PathBuf, Refusal> {
         let path = self.path.join(&entry.file);
-        let bytes = files::read(&path)?;
-        let other = if bytes.len() as u64 != entry.bytes {
-            format!("has {} bytes, the index says {}: cut short or another file", bytes.len(), entry.bytes)
-        } else if hex::encode(Sha256::digest(&bytes)) != entry.sha256 {
-            "is not the file of that SHA-256 in the index: altered".to_owned()
-        } else {
-            return Ok(path);
-        };
+        let Err(other) = entry.check_file(&files::read(&path)?) else { return Ok(path) };
         Err(Refusal::invalid(format!("{}: {other}", path.display()))
             .field("--package")
             .next("take another copy of this file and compare it with sha256sum"))

@@ -1,180 +1,183 @@
-//! Signs a plan's transactions one by one. What is going to be signed is on disk before it is: whoever runs this again
-//! gets the same transactions, and never a second one for a nonce.
-
-use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+//! Signs what a plan moves, one payload after the other, and reads each back as the network would.
 
 use quorate_intent::signed_transaction;
 use quorate_types::{Address, Payload, Signature};
-use rustix::fs::{FlockOperation, flock};
-use serde::{Deserialize, Serialize};
 
+use super::journal::{Job, Journal, Slot, Swept};
 use super::plan::Move;
 use crate::check;
-use crate::files;
-use crate::refusal::{OrRefuse, Refusal};
+use crate::refusal::Refusal;
 
-const JOURNAL: &str = "journal.jsonl";
-const RAW: &str = "raw-transactions.txt";
-
-/// One transaction of the outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Swept {
-    /// The wallet's address.
-    pub(crate) from: Address,
-    /// EIP-155 chain id.
-    pub(crate) chain: u64,
-    /// Its nonce.
-    pub(crate) nonce: u64,
-    /// What it does.
-    pub(crate) summary: String,
-    /// The unsigned transaction, as hex.
-    unsigned: String,
-    /// The signed transaction, as hex. None in the line that is written before it is signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) raw: Option<String>,
-}
-
-type Nonce = (Address, u64, u64);
-
-struct Journal {
-    file: File,
-    path: PathBuf,
-    known: BTreeMap<Nonce, Swept>,
-}
-
-/// What a sweep came to.
-pub(crate) struct Sweep {
-    /// Every transaction, signed.
-    pub(crate) transactions: Vec<Swept>,
-    /// How many of them had been signed before.
-    pub(crate) again: usize,
-    /// The file with one raw transaction a line.
-    pub(crate) file: PathBuf,
-}
-
-/// Signs every move that the journal in `dir` does not have signed yet, with `sign`.
+/// Signs every move of a job that the journal does not have signed yet, with `sign`. How many that were.
 ///
 /// # Errors
 /// A [`Refusal`]; what was signed before it stays in the journal.
 pub(crate) fn sweep(
-    dir: &Path,
-    from: Address,
-    moves: &[Move],
+    journal: &mut Journal,
+    job: &Job,
     mut sign: impl FnMut(&Payload) -> Result<Signature, Refusal>,
-) -> Result<Sweep, Refusal> {
-    files::private_dir(dir)?;
-    let mut journal = Journal::open(&dir.join(JOURNAL))?;
-    let planned: Vec<_> = moves.iter().map(|planned| Swept::planned(from, planned)).collect();
-    // All of the plan is checked against the journal before anything is signed.
-    for swept in &planned {
-        journal.check(swept)?;
-    }
-    let (mut transactions, mut again) = (Vec::new(), 0);
-    for (planned, swept) in moves.iter().zip(planned) {
-        let known = journal.known.get(&swept.nonce()).cloned();
-        if let Some(done) = known.filter(|known| known.raw.is_some()) {
-            again += 1;
-            transactions.push(done);
+) -> Result<usize, Refusal> {
+    let mut signed = 0;
+    for planned in &job.moves {
+        if journal.signed(job.from, planned).is_some() {
             continue;
         }
+        let swept = Swept::planned(job.from, planned);
         journal.write(&swept)?;
         let signature = sign(&planned.payload)?;
-        let signed = Swept { raw: Some(raw(from, planned, &signature)?), ..swept };
-        journal.write(&signed)?;
-        transactions.push(signed);
+        journal.write(&swept.signed(raw(job.from, planned, &signature)?))?;
+        signed += 1;
     }
-    let file = dir.join(RAW);
-    let lines = transactions.iter().filter_map(|swept| swept.raw.as_ref()).map(|raw| format!("{raw}\n"));
-    files::replace(&file, lines.collect::<String>().as_bytes())?;
-    Ok(Sweep { transactions, again, file })
+    Ok(signed)
 }
 
-/// The signed transaction, read back as the network would read it: by this wallet, and of what was meant.
+/// What the network takes: by this wallet, and of what was meant, or nothing.
 fn raw(from: Address, planned: &Move, signature: &Signature) -> Result<String, Refusal> {
-    let raw = signed_transaction(&planned.payload, signature)
-        .ok_or_else(|| Refusal::internal("the payload is no transaction"))?;
-    let read = check::signed_transaction(&raw)?;
-    if read.signer != from || read.digest != planned.decoded.digest.digest() {
-        return Err(Refusal::internal(
-            "the signed transaction reads back as another one; it was not written",
-        ));
-    }
-    Ok(format!("0x{}", hex::encode(&raw)))
+    let wrong = || Refusal::internal("what was signed reads back as something else; it was not written");
+    let bytes = match planned.slot {
+        Slot::Transaction(_) => {
+            let raw = signed_transaction(&planned.payload, signature).ok_or_else(wrong)?;
+            let read = check::signed_transaction(&raw)?;
+            if read.signer != from || read.digest != planned.decoded.digest.digest() {
+                return Err(wrong());
+            }
+            raw.to_vec()
+        }
+        Slot::Authorization { .. } => {
+            let signer = check::recover(planned.decoded.digest.digest(), &signature.to_bytes())?;
+            if signer != from {
+                return Err(wrong());
+            }
+            planned.authorization.as_ref().ok_or_else(wrong)?.call(signature)?
+        }
+    };
+    Ok(format!("0x{}", hex::encode(bytes)))
 }
 
-impl Swept {
-    fn planned(from: Address, planned: &Move) -> Self {
-        Self {
-            from,
-            chain: planned.chain,
-            nonce: planned.nonce,
-            summary: planned.decoded.intent.summary(),
-            unsigned: hex::encode(planned.payload.as_bytes()),
-            raw: None,
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::path::Path;
+
+    use quorate_types::{B256, PublicKey};
+    use secp256k1::{Message, Secp256k1, SecretKey};
+
+    use super::*;
+    use crate::recover::Destination;
+    use crate::recover::plan::Plan;
+
+    const TO: Address = Address::repeat_byte(2);
+    const WALLETS: u16 = 1_000;
+
+    /// A wallet whose key is whole, which only a test's is.
+    fn key(at: u16) -> (SecretKey, PublicKey) {
+        let mut bytes = [7; 32];
+        bytes[..2].copy_from_slice(&at.to_be_bytes());
+        let secret = SecretKey::from_byte_array(bytes).unwrap();
+        let public = secp256k1::PublicKey::from_secret_key(&Secp256k1::new(), &secret);
+        (secret, PublicKey::from_sec1(&public.serialize()).unwrap())
+    }
+
+    fn signature(at: u16, payload: &Payload) -> (B256, Signature) {
+        let (secret, public) = key(at);
+        let digest = quorate_intent::decode(payload).unwrap().digest.digest();
+        let made = Secp256k1::new().sign_ecdsa_recoverable(Message::from_digest(digest.0), &secret);
+        let (_, rs) = made.serialize_compact();
+        let (r, s) = (B256::from_slice(&rs[..32]), B256::from_slice(&rs[32..]));
+        (digest, Signature::verified(r, s, digest, public).unwrap())
+    }
+
+    fn jobs(balance: &str) -> Vec<Job> {
+        let plan = format!(
+            "{{chain: base-sepolia, nonce: 7, native_balance: '0.01', max_fee_per_gas: 2gwei, \
+             max_priority_fee_per_gas: 1gwei, authorizations: {{valid_before: 2000000000, tokens: {{USDC: '{balance}'}}}}}}"
+        );
+        let plan: Plan = serde_norway::from_str(&plan).unwrap();
+        let job = |at| {
+            let from = key(at).1.address();
+            Job { from, moves: plan.moves(from, &Destination::Typed(TO)).unwrap() }
+        };
+        (0..WALLETS).map(job).collect()
+    }
+
+    /// Signs until `budget` signatures were made, then ends as a crash would. Whether all is signed.
+    fn run(dir: &Path, jobs: &[Job], mut budget: usize, made: &mut Vec<(Address, Slot, B256)>) -> bool {
+        let mut journal = Journal::open(dir).unwrap();
+        journal.check(jobs).unwrap();
+        for (at, job) in (0..).zip(jobs) {
+            let slots: BTreeMap<_, _> =
+                job.moves.iter().map(|one| (one.payload.as_bytes().to_vec(), one.slot)).collect();
+            let swept = sweep(&mut journal, job, |payload| {
+                let (digest, signature) = signature(at, payload);
+                made.push((job.from, slots[payload.as_bytes()], digest));
+                budget = budget.checked_sub(1).ok_or_else(|| Refusal::invalid("killed"))?;
+                Ok(signature)
+            });
+            if swept.is_err() {
+                return false;
+            }
         }
+        journal.broadcast(jobs).unwrap();
+        true
     }
 
-    const fn nonce(&self) -> Nonce {
-        (self.from, self.chain, self.nonce)
-    }
-}
-
-impl Journal {
-    /// Opens or begins it. One sweep writes to it at a time. A line a crash cut short is removed: where it was written
-    /// before signing, nothing was signed; where after, the same transaction is signed again.
-    fn open(path: &Path) -> Result<Self, Refusal> {
-        let opened =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-        let mut file = opened.or_invalid(path.display())?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            Refusal::conflict(format!("{}: another sweep is writing to it", path.display())).field("--out")
-        })?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).or_invalid(path.display())?;
-        let whole = text.rfind('\n').map_or(0, |at| at + 1);
-        let mut known = BTreeMap::new();
-        for (at, line) in text.get(..whole).unwrap_or_default().lines().enumerate() {
-            let swept: Swept = serde_json::from_str(line).map_err(|error| {
-                Refusal::invalid(format!("{}: line {}: {error}", path.display(), at + 1))
-                    .field("--out")
-                    .next("the journal says what was signed; restore it from a copy, never delete it")
-            })?;
-            known.insert(swept.nonce(), swept);
+    #[test]
+    fn a_thousand_wallets_and_a_crash_every_so_often_never_sign_two_payloads_for_one_nonce() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let jobs = jobs("12.5");
+        let mut made = Vec::new();
+        let mut runs: usize = 0;
+        while !run(&out, &jobs, 97 + runs % 7, &mut made) {
+            runs += 1;
+            // The line that was being written when the power went.
+            let mut journal = OpenOptions::new().append(true).open(out.join("journal.jsonl")).unwrap();
+            journal.write_all(&b"{\"from\":\"0x00\",\"cha"[..runs % 20]).unwrap();
         }
-        file.set_len(whole as u64)
-            .and_then(|()| file.seek(SeekFrom::End(0)).map(drop))
-            .or_internal(path.display())?;
-        Ok(Self { file, path: path.to_owned(), known })
-    }
-
-    /// A nonce that the journal gives to another transaction is never given to this one.
-    fn check(&self, swept: &Swept) -> Result<(), Refusal> {
-        match self.known.get(&swept.nonce()) {
-            Some(known) if known.unsigned != swept.unsigned => Err(Refusal::conflict(format!(
-                "{}: nonce {} on chain {} is taken by: {}; a second, different transaction is not signed for it",
-                self.path.display(),
-                known.nonce,
-                known.chain,
-                known.summary
-            ))
-            .field("--plan")
-            .next("use the plan the journal was begun with; or, once those are on chain, a plan with the next nonce")),
-            _ => Ok(()),
+        assert!(runs > 15, "it was interrupted {runs} times");
+        let mut digests: BTreeMap<_, BTreeSet<B256>> = BTreeMap::new();
+        for (from, slot, digest) in made {
+            digests.entry((from, slot)).or_default().insert(digest);
         }
+        assert_eq!(digests.len(), usize::from(WALLETS) * 2);
+        assert!(digests.values().all(|signed| signed.len() == 1));
+        for name in ["raw-transactions.txt", "authorizations.jsonl"] {
+            let text = std::fs::read_to_string(out.join(name)).unwrap();
+            assert_eq!(text.lines().collect::<BTreeSet<_>>().len(), usize::from(WALLETS), "{name}");
+        }
+        // Again: nothing is left to sign. Another balance for the same authorizations: refused.
+        assert!(run(&out, &jobs, 0, &mut Vec::new()));
+        let refused = Journal::open(&out).unwrap().check(&self::jobs("12")).unwrap_err();
+        assert!(refused.reason.contains("is taken by"), "{}", refused.reason);
     }
 
-    fn write(&mut self, swept: &Swept) -> Result<(), Refusal> {
-        let line = serde_json::to_string(swept).or_internal("writing the journal")?;
-        self.file
-            .write_all(format!("{line}\n").as_bytes())
-            .and_then(|()| self.file.sync_all())
-            .or_internal(self.path.display())?;
-        self.known.insert(swept.nonce(), swept.clone());
-        Ok(())
+    #[test]
+    fn a_journal_that_gives_a_nonce_twice_is_not_gone_on_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (jobs("1"), jobs("2"));
+        let line =
+            |jobs: &[Job]| serde_json::to_string(&Swept::planned(jobs[0].from, &jobs[0].moves[0])).unwrap();
+        std::fs::write(dir.path().join("journal.jsonl"), format!("{}\n{}\n", line(&one), line(&other)))
+            .unwrap();
+        let refused = Journal::open(dir.path()).err().unwrap();
+        assert!(
+            refused.reason.contains("line 2") && refused.reason.contains("another payload"),
+            "{}",
+            refused.reason
+        );
+        std::fs::write(dir.path().join("journal.jsonl"), "nonsense\n").unwrap();
+        assert!(Journal::open(dir.path()).err().unwrap().next.unwrap().contains("never delete"));
+    }
+
+    #[test]
+    fn a_plan_that_uses_a_nonce_twice_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut twice = jobs("1");
+        twice.truncate(1);
+        twice.extend(jobs("1").into_iter().take(1));
+        let refused = Journal::open(dir.path()).unwrap().check(&twice).unwrap_err();
+        assert!(refused.reason.contains("used twice"), "{}", refused.reason);
     }
 }

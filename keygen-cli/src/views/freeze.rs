@@ -1,5 +1,6 @@
 //! Freeze orders.
 
+use quorate_freeze::{Action, Order};
 use quorate_proto::v1;
 use serde::Serialize;
 
@@ -12,6 +13,8 @@ pub(crate) struct FreezeView {
     pub(crate) scope: String,
     pub(crate) sequence: u64,
     pub(crate) frozen: bool,
+    /// For ever.
+    pub(crate) retired: bool,
     pub(crate) reason: String,
     pub(crate) hash: String,
     pub(crate) nodes: Vec<String>,
@@ -19,7 +22,10 @@ pub(crate) struct FreezeView {
 
 impl From<v1::FreezeOrder> for FreezeView {
     fn from(order: v1::FreezeOrder) -> Self {
+        let body = order.document.map(|document| document.body).unwrap_or_default();
+        let said = Order::parse(&body);
         Self {
+            retired: said.is_ok_and(|said| said.action == Action::Retire),
             scope: order.scope,
             sequence: order.sequence,
             frozen: order.freezes,
@@ -33,7 +39,12 @@ impl From<v1::FreezeOrder> for FreezeView {
 impl FreezeView {
     /// What is so now, in words.
     pub(crate) fn state(&self) -> String {
-        if self.frozen { format!("{} is FROZEN", self.scope) } else { format!("{} is free", self.scope) }
+        let state = match (self.retired, self.frozen) {
+            (true, _) => "RETIRED",
+            (_, true) => "FROZEN",
+            _ => "free",
+        };
+        format!("{} is {state}", self.scope)
     }
 
     pub(crate) fn table(orders: &[Self]) -> String {
@@ -42,7 +53,12 @@ impl FreezeView {
             .map(|order| {
                 vec![
                     order.scope.clone(),
-                    if order.frozen { "FROZEN" } else { "lifted" }.to_owned(),
+                    match (order.retired, order.frozen) {
+                        (true, _) => "RETIRED",
+                        (_, true) => "FROZEN",
+                        _ => "lifted",
+                    }
+                    .to_owned(),
                     order.sequence.to_string(),
                     order.nodes.join(","),
                     order.reason.clone(),

@@ -34,6 +34,8 @@ fn help_of_every_command() {
         "verify",
         "recover",
         "recover sweep",
+        "recover fleet",
+        "recover sign-policy",
         "recovery",
         "recovery combine",
         "demo",

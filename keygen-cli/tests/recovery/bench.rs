@@ -31,16 +31,21 @@ fn packages() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| {
         let world = golden().world();
-        for role in [Role::Agent, Role::Service] {
-            let config = world.node(role, "127.0.0.1:1".parse().unwrap());
-            let out = world.path(&format!("backup/{role}"));
-            let report = quorate_node::backup(&config, &out, Arc::new(SystemClock)).unwrap();
-            assert_eq!((report.shares, report.groups), (1, 1));
-            let again = quorate_node::backup(&config, &out, Arc::new(SystemClock)).unwrap_err();
-            assert!(again.to_string().contains("not empty"), "{again}");
-        }
+        back_up(&world, 1);
         world
     })
+}
+
+/// Backups of both nodes that keep shares, in `backup/`.
+pub(crate) fn back_up(world: &World, shares: usize) {
+    for role in [Role::Agent, Role::Service] {
+        let config = world.node(role, "127.0.0.1:1".parse().unwrap());
+        let out = world.path(&format!("backup/{role}"));
+        let report = quorate_node::backup(&config, &out, Arc::new(SystemClock)).unwrap();
+        assert_eq!((report.shares, report.groups), (shares, 1));
+        let again = quorate_node::backup(&config, &out, Arc::new(SystemClock)).unwrap_err();
+        assert!(again.to_string().contains("not empty"), "{again}");
+    }
 }
 
 pub(crate) fn address() -> Address {
@@ -50,7 +55,11 @@ pub(crate) fn address() -> Address {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let world = packages();
+        Self::of(packages())
+    }
+
+    /// The files of a world whose backups are in `backup/`.
+    pub(crate) fn of(world: &World) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for (name, from) in
             [("agent", "backup/agent"), ("service", "backup/service"), ("cold", "cold/export")]
@@ -79,14 +88,14 @@ impl Bench {
         self.run(&args)
     }
 
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+        command.args(args).current_dir(self.dir.path()).env_clear().stdin(Stdio::null());
+        command
+    }
+
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        let output = Command::new(env!("CARGO_BIN_EXE_quorate"))
-            .args(args)
-            .current_dir(self.dir.path())
-            .env_clear()
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let output = self.command(args).output().unwrap();
         Ran {
             code: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),

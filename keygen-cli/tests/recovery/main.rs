@@ -3,5 +3,7 @@
 
 mod bench;
 mod document;
+mod fleet;
 mod refusals;
+mod restore;
 mod story;

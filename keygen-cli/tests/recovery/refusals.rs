@@ -129,6 +129,34 @@ fn a_transcript_that_was_touched_is_found() {
 }
 
 #[test]
+fn pieces_sealed_to_custodians_are_in_clear_nowhere() {
+    let bench = Bench::new();
+    let keys: Vec<_> = (0..3).map(|_| age::x25519::Identity::generate()).collect();
+    let recipients: Vec<_> = keys.iter().map(|key| key.to_public().to_string()).collect();
+    let mut args = vec!["recovery", "init", "--custodians", "3", "--threshold", "2", "--out", "sealed"];
+    args.extend(["--custodian-key", &recipients[0], "--custodian-key", &recipients[1]]);
+    let few = bench.run(&args);
+    assert!(few.code == 2 && few.stderr.contains("--custodian-key"), "{}", few.stderr);
+    assert!(!bench.path("sealed").exists());
+    args.extend(["--custodian-key", &recipients[2]]);
+    assert_eq!(bench.run(&args).code, 0);
+    let mut combine =
+        vec!["recovery", "combine", "--recipient-file", "sealed/recipient.txt", "--out", "id.txt"];
+    for (at, piece) in [(1, "one.txt"), (3, "three.txt")] {
+        let sealed = fs::read(bench.path(&format!("sealed/piece-{at}.txt.age"))).unwrap();
+        assert!(!sealed.windows(7).any(|window| window == b"QUORATE"));
+        let opened = age::Decryptor::new(age::armor::ArmoredReader::new(&*sealed)).unwrap();
+        let mut text = Vec::new();
+        let reader = opened.decrypt(std::iter::once(&keys[at - 1] as &dyn age::Identity));
+        std::io::Read::read_to_end(&mut reader.unwrap(), &mut text).unwrap();
+        fs::write(bench.path(piece), text).unwrap();
+        combine.extend(["--piece", piece]);
+    }
+    assert_eq!(bench.run(&combine).code, 0);
+    assert_eq!(fs::read_dir(bench.path("sealed")).unwrap().count(), 4, "three pieces and the recipient");
+}
+
+#[test]
 fn a_custodians_mistake_names_the_file_and_what_to_do() {
     let bench = Bench::new();
     for set in ["one", "two"] {

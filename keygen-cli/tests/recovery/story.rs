@@ -73,7 +73,7 @@ fn the_service_is_gone_and_agent_and_cold_sweep_the_wallet() {
 
     let transcript = bench.run(&["--json", "recover", "transcript", "--file", "ceremony.jsonl"]).json();
     let steps: Vec<_> = transcript["steps"].as_array().unwrap().iter().map(|s| s["step"].clone()).collect();
-    assert_eq!(steps[..4], ["verified", "verified", "sweeping", "swept"]);
+    assert_eq!(steps[..4], ["verified", "sweeping", "verified", "swept"]);
     nothing_secret_is_left(&bench);
 }
 

@@ -40,7 +40,8 @@ impl Offered {
     }
 }
 
-fn read_document(files: &ManifestFiles) -> Result<SignedDocument, String> {
+/// A document and its signatures from the disk, or why they cannot be read.
+pub(crate) fn read_document(files: &ManifestFiles) -> Result<SignedDocument, String> {
     let body = read_bounded(&files.document, MAX_BODY_BYTES)?;
     let mut signatures = Vec::new();
     for path in &files.signatures {

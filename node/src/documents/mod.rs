@@ -21,7 +21,7 @@ use quorate_store::Store;
 use quorate_types::{Clock, ClusterId, NodeId, Role, WalletId};
 
 pub use error::DocumentsError;
-pub(crate) use manifest::Offered;
+pub(crate) use manifest::{Offered, read_document};
 use policies::Held;
 
 /// Who this node is. A manifest must say the same.

@@ -22,6 +22,7 @@ pub(crate) async fn run(
     link: &mut Link,
 ) -> Result<Outcome, SessionError> {
     let group: GroupId = required("group", &start.group)?;
+    node.restored.check()?;
     let place = Place::find(node, &group)?;
     if node.vault.has_wallets(&group)? {
         // Asked here so that no primes are wasted, and once more where it is kept.

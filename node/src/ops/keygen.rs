@@ -30,6 +30,7 @@ pub(crate) async fn run(
     let wallet: WalletId = required("wallet", &start.wallet)?;
     let agent: AgentId = required("agent", &start.agent)?;
     let group: GroupId = required("group", &start.group)?;
+    node.restored.check()?;
     let place = Place::find(node, &group)?;
     node.vault.check_new(&wallet)?;
     if node.role == Role::Cold {

@@ -17,7 +17,8 @@ pub(crate) fn print() {
     let dev = Dev { dir: TempDir::new().unwrap(), programs };
     dev.run(&["dev", "init"]);
     let up = dev.run(&["dev", "up"]);
-    let processes: Vec<_> = up["processes"].as_array().unwrap().iter().filter_map(Process::read).collect();
+    let started = up.get("processes").and_then(Value::as_array).expect("the dev cluster did not start");
+    let processes: Vec<_> = started.iter().filter_map(Process::read).collect();
     let before: Vec<_> = processes.iter().map(Process::resident).collect();
     dev.run(&["demo"]);
     println!("\nmemory, resident, of real processes");
@@ -33,7 +34,7 @@ struct Process {
 
 impl Process {
     fn read(view: &Value) -> Option<Self> {
-        Some(Self { name: view["name"].as_str()?.to_owned(), pid: view["pid"].as_i64()? })
+        Some(Self { name: view.get("name")?.as_str()?.to_owned(), pid: view.get("pid")?.as_i64()? })
     }
 
     /// `VmRSS` of /proc, as the kernel prints it.
