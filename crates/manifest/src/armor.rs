@@ -5,7 +5,8 @@ use crate::{DocumentError, MAX_SIGNATURE_BYTES, MAX_SIGNATURES, SignatureFault};
 /// Most bytes a signature file may have: every signature at its largest.
 pub const MAX_SIGNATURE_FILE_BYTES: usize = MAX_SIGNATURES * MAX_SIGNATURE_BYTES;
 
-const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----";
+/// First line of an armored signature.
+pub(crate) const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----";
 const END: &str = "-----END SSH SIGNATURE-----";
 
 /// The armored signatures of one file, one after the other, each as [`verify`](crate::verify) takes it. Only white

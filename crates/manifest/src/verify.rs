@@ -2,6 +2,7 @@
 
 use ssh_key::{PublicKey, SshSig};
 
+use crate::armor::BEGIN;
 use crate::{DocumentError, Namespace, Person, PersonKey, SignatureFault, SignedDocument};
 
 /// FIDO's user presence flag: someone touched the security key.
@@ -49,7 +50,12 @@ fn signer<'a>(
     namespace: Namespace,
     signers: &'a [Person],
 ) -> Result<&'a Person, SignatureFault> {
-    let signature = SshSig::from_pem(armored.trim()).map_err(|_| SignatureFault::Malformed)?;
+    let armored = armored.trim();
+    // The PEM reader skips lines before the first boundary. A document's signature has one spelling, and no words beside it.
+    if !armored.starts_with(BEGIN) {
+        return Err(SignatureFault::Malformed);
+    }
+    let signature = SshSig::from_pem(armored).map_err(|_| SignatureFault::Malformed)?;
     if signature.version() != SshSig::VERSION || !signature.reserved().is_empty() {
         return Err(SignatureFault::Malformed);
     }

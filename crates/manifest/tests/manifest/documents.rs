@@ -93,6 +93,8 @@ fn one_bad_signature_spoils_a_document_that_has_enough_good_ones() {
         fault(2, SignatureFault::UnknownSigner { fingerprint })
     );
     assert_eq!(check(&["", ALICE_SIG, BOB_SIG], 2), fault(0, SignatureFault::Malformed));
+    let with_words = format!("by alice\n{ALICE_SIG}");
+    assert_eq!(check(&[&with_words, BOB_SIG], 2), fault(0, SignatureFault::Malformed));
     let other = sign(b"other bytes", Namespace::Manifest, &private("bob")).unwrap();
     let mismatch = SignatureFault::Mismatch { name: "Bob".to_owned() };
     assert_eq!(check(&[ALICE_SIG, &other], 1), fault(1, mismatch));
