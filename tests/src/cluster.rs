@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use quorate_manifest::SignedDocument;
 use quorate_proto::v1;
+use quorate_proto::v1::audit_service_client::AuditServiceClient;
 use quorate_proto::v1::cluster_service_client::ClusterServiceClient;
 use quorate_proto::v1::policy_service_client::PolicyServiceClient;
 use quorate_proto::v1::signing_service_client::SigningServiceClient;
@@ -149,6 +150,24 @@ impl Cluster {
         let mut client = PolicyServiceClient::new(self.channel(PeerRole::Operator).await);
         let request = v1::ApplyPolicyRequest { policy: Some(policy) };
         client.apply_policy(request).await.map(Response::into_inner)
+    }
+
+    /// How each signature in the coordinator's log was made: `presignature` or `session`.
+    pub async fn paths(&self) -> Vec<String> {
+        let mut client = AuditServiceClient::new(self.channel(PeerRole::Auditor).await);
+        let (mut paths, mut from) = (Vec::new(), 1);
+        while from > 0 {
+            let request = v1::ListEntriesRequest { from, page_size: 1000 };
+            let page = client.list(request).await.unwrap().into_inner();
+            for entry in &page.entries {
+                let entry: serde_json::Value = serde_json::from_str(entry).unwrap();
+                if entry["kind"] == "sign.signed" {
+                    paths.push(entry["fields"]["path"].as_str().unwrap().to_owned());
+                }
+            }
+            from = page.next;
+        }
+        paths
     }
 
     /// Asks for a signature.

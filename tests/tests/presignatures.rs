@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quorate_proto::v1;
-use quorate_proto::v1::audit_service_client::AuditServiceClient;
 use quorate_proto::v1::node_frame::Frame;
 use quorate_proto::v1::relay_frame;
 use quorate_proto::v1::session_failure::Fault;
@@ -17,7 +16,6 @@ use quorate_proto::v1::sign_response;
 use quorate_tests::{
     Cluster, FRIEND, STRANGER, Stage, WALLET, golden, policy_yaml, recover, shown, transfer, usdc,
 };
-use quorate_transport::PeerRole;
 use quorate_types::{Payload, Role, Signature};
 
 const AGENT: &str = "agent-1";
@@ -309,23 +307,6 @@ async fn hear(stage: &mut Stage, words: usize) {
     panic!("{:?}", stage.relay.pools);
 }
 
-/// How each signature in the coordinator's log was made.
-async fn paths(cluster: &Cluster) -> Vec<String> {
-    let mut client = AuditServiceClient::new(cluster.channel(PeerRole::Auditor).await);
-    let (mut paths, mut from) = (Vec::new(), 1);
-    while from > 0 {
-        let page = client.list(v1::ListEntriesRequest { from, page_size: 1000 }).await.unwrap().into_inner();
-        for entry in &page.entries {
-            let entry: serde_json::Value = serde_json::from_str(entry).unwrap();
-            if entry["kind"] == "sign.signed" {
-                paths.push(entry["fields"]["path"].as_str().unwrap().to_owned());
-            }
-        }
-        from = page.next;
-    }
-    paths
-}
-
 async fn pay(cluster: &Cluster, nonce: u64) -> v1::Signed {
     let answer = cluster.sign(WALLET, &payment(nonce), &format!("pay-{nonce}")).await.unwrap();
     match answer.outcome.unwrap() {
@@ -336,13 +317,13 @@ async fn pay(cluster: &Cluster, nonce: u64) -> v1::Signed {
 
 /// Pays until a presignature was used for it, and returns how the payments were signed.
 async fn pay_until_pooled(cluster: &Cluster, nonce: &mut u64) -> Vec<String> {
-    let before = paths(cluster).await.len();
+    let before = cluster.paths().await.len();
     for _ in 0..60 {
         *nonce += 1;
         let signed = pay(cluster, *nonce).await;
         let digest = quorate_intent::decode(&payment(*nonce)).unwrap().digest.digest();
         Signature::from_bytes(&signed.signature, digest, golden().public_key()).unwrap();
-        let paths = paths(cluster).await.split_off(before);
+        let paths = cluster.paths().await.split_off(before);
         if paths.last().unwrap() == "presignature" {
             return paths;
         }

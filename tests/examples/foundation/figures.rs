@@ -16,6 +16,16 @@ impl Figures {
         result
     }
 
+    /// Takes the times of another.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     fn at(&self, percent: usize) -> Duration {
         let mut times = self.0.clone();
         times.sort_unstable();

@@ -7,6 +7,7 @@ mod bare;
 mod bytes;
 mod figures;
 mod memory;
+mod online;
 
 use std::time::Instant;
 
@@ -25,6 +26,7 @@ fn main() {
         key_generation(&cluster, wallets).await;
         signing(&cluster, signatures).await;
         cluster.stop().await;
+        online::print(signatures).await;
         bytes::print().await;
     });
     memory::print();
