@@ -41,7 +41,7 @@ impl ActiveHours {
     /// The beginning of the next span after `now`, where there is one within a year.
     pub(crate) fn next_opening(&self, now: UnixMillis) -> Option<UnixMillis> {
         let today = self.zone.at(now)?.date();
-        let openings = today.series(jiff::Span::new().days(1)).take(HORIZON_DAYS).find_map(|date| {
+        today.series(jiff::Span::new().days(1)).take(HORIZON_DAYS).find_map(|date| {
             let starts = self.on(date).filter_map(|span| {
                 let start =
                     time(i8::try_from(span.from / 60).ok()?, i8::try_from(span.from % 60).ok()?, 0, 0);
@@ -49,8 +49,7 @@ impl ActiveHours {
             });
             // A beginning that the clock skips may fall behind the end of its span.
             starts.filter(|start| *start > now && self.contain(*start) == Some(true)).min()
-        });
-        openings
+        })
     }
 
     fn on(&self, date: Date) -> impl Iterator<Item = &DaySpan> {

@@ -134,95 +134,87 @@ mod tests {
         (since, end)
     }
 
-    /// Instants worked out by hand from the zones' published rules.
+    type Row = (Period, &'static str, &'static str, &'static str, &'static str);
+
+    /// Period, zone, now, and the window's two ends: worked out by hand from the zones' published rules.
+    const CALENDAR: &[Row] = &[
+        (Period::Day, "UTC", "2026-11-21T15:00:00Z", "2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"),
+        // Berlin springs forward on 29 March 2026: that day has 23 hours. On 25 October it has 25.
+        (
+            Period::Day,
+            "Europe/Berlin",
+            "2026-03-29T12:00:00Z",
+            "2026-03-28T23:00:00Z",
+            "2026-03-29T22:00:00Z",
+        ),
+        (
+            Period::Day,
+            "Europe/Berlin",
+            "2026-10-25T22:59:59.999Z",
+            "2026-10-24T22:00:00Z",
+            "2026-10-25T23:00:00Z",
+        ),
+        (
+            Period::Day,
+            "Europe/Berlin",
+            "2026-10-25T23:00:00Z",
+            "2026-10-25T23:00:00Z",
+            "2026-10-26T23:00:00Z",
+        ),
+        // Beirut skips midnight: 26 March 2023 began at 01:00 in the table's rule for 2022, 27 March.
+        (Period::Day, "Asia/Beirut", "2022-03-27T12:00:00Z", "2022-03-26T22:00:00Z", "2022-03-27T21:00:00Z"),
+        // Samoa had no 30 December 2011.
+        (Period::Day, "Pacific/Apia", "2011-12-30T09:59:59Z", "2011-12-29T10:00:00Z", "2011-12-30T10:00:00Z"),
+        // The week begins on Monday, also over a change of clocks, and the month on its first.
+        (
+            Period::Week,
+            "Europe/Berlin",
+            "2026-10-25T22:00:00Z",
+            "2026-10-18T22:00:00Z",
+            "2026-10-25T23:00:00Z",
+        ),
+        (
+            Period::Month,
+            "Europe/Berlin",
+            "2026-10-31T22:59:59Z",
+            "2026-09-30T22:00:00Z",
+            "2026-10-31T23:00:00Z",
+        ),
+        (
+            Period::Month,
+            "America/New_York",
+            "2028-02-29T12:00:00Z",
+            "2028-02-01T05:00:00Z",
+            "2028-03-01T05:00:00Z",
+        ),
+        (
+            Period::Hour,
+            "Asia/Kolkata",
+            "2026-01-01T10:40:00Z",
+            "2026-01-01T10:30:00Z",
+            "2026-01-01T11:30:00Z",
+        ),
+        // The hour from two to three comes twice in Berlin: each is an hour of its own.
+        (
+            Period::Hour,
+            "Europe/Berlin",
+            "2026-10-25T00:59:59Z",
+            "2026-10-25T00:00:00Z",
+            "2026-10-25T01:00:00Z",
+        ),
+        (
+            Period::Hour,
+            "Europe/Berlin",
+            "2026-10-25T01:00:00Z",
+            "2026-10-25T01:00:00Z",
+            "2026-10-25T02:00:00Z",
+        ),
+    ];
+
     #[test]
     fn calendar_windows_follow_the_wall_clock() {
-        for (period, zone, now, since, end) in [
-            (Period::Day, "UTC", "2026-11-21T15:00:00Z", "2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"),
-            // Berlin springs forward on 29 March 2026: that day has 23 hours. On 25 October it has 25.
-            (
-                Period::Day,
-                "Europe/Berlin",
-                "2026-03-29T12:00:00Z",
-                "2026-03-28T23:00:00Z",
-                "2026-03-29T22:00:00Z",
-            ),
-            (
-                Period::Day,
-                "Europe/Berlin",
-                "2026-10-25T22:59:59.999Z",
-                "2026-10-24T22:00:00Z",
-                "2026-10-25T23:00:00Z",
-            ),
-            (
-                Period::Day,
-                "Europe/Berlin",
-                "2026-10-25T23:00:00Z",
-                "2026-10-25T23:00:00Z",
-                "2026-10-26T23:00:00Z",
-            ),
-            // Beirut skips midnight: 26 March 2023 began at 01:00 in the table's rule for 2022, 27 March.
-            (
-                Period::Day,
-                "Asia/Beirut",
-                "2022-03-27T12:00:00Z",
-                "2022-03-26T22:00:00Z",
-                "2022-03-27T21:00:00Z",
-            ),
-            // Samoa had no 30 December 2011.
-            (
-                Period::Day,
-                "Pacific/Apia",
-                "2011-12-30T09:59:59Z",
-                "2011-12-29T10:00:00Z",
-                "2011-12-30T10:00:00Z",
-            ),
-            // The week begins on Monday, also over a change of clocks, and the month on its first.
-            (
-                Period::Week,
-                "Europe/Berlin",
-                "2026-10-25T22:00:00Z",
-                "2026-10-18T22:00:00Z",
-                "2026-10-25T23:00:00Z",
-            ),
-            (
-                Period::Month,
-                "Europe/Berlin",
-                "2026-10-31T22:59:59Z",
-                "2026-09-30T22:00:00Z",
-                "2026-10-31T23:00:00Z",
-            ),
-            (
-                Period::Month,
-                "America/New_York",
-                "2028-02-29T12:00:00Z",
-                "2028-02-01T05:00:00Z",
-                "2028-03-01T05:00:00Z",
-            ),
-            (
-                Period::Hour,
-                "Asia/Kolkata",
-                "2026-01-01T10:40:00Z",
-                "2026-01-01T10:30:00Z",
-                "2026-01-01T11:30:00Z",
-            ),
-            // The hour from two to three comes twice in Berlin: each is an hour of its own.
-            (
-                Period::Hour,
-                "Europe/Berlin",
-                "2026-10-25T00:59:59Z",
-                "2026-10-25T00:00:00Z",
-                "2026-10-25T01:00:00Z",
-            ),
-            (
-                Period::Hour,
-                "Europe/Berlin",
-                "2026-10-25T01:00:00Z",
-                "2026-10-25T01:00:00Z",
-                "2026-10-25T02:00:00Z",
-            ),
-        ] {
-            assert_eq!(frame(period, zone, now), (ms(since), ms(end)), "{period} of {zone} at {now}");
+        for (period, zone, now, since, end) in CALENDAR {
+            assert_eq!(frame(*period, zone, now), (ms(since), ms(end)), "{period} of {zone} at {now}");
         }
     }
 
