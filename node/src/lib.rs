@@ -14,6 +14,7 @@ mod fatal;
 mod guard;
 pub mod harden;
 pub mod identity;
+mod kept;
 mod mark;
 mod maths;
 mod node;

@@ -1,21 +1,17 @@
 //! What each presignature was used for: written and synced before anything made with it leaves this node.
 
-use std::ops::ControlFlow;
-
 use quorate_store::{Durable, Read, StoreError, Txn};
 use quorate_types::{B256, UnixMillis};
 use serde::{Deserialize, Serialize};
 
+use crate::kept::Kept;
+
 /// Presignature to slot.
 const SLOTS: &str = "pool.slot";
-/// When, and presignature: what to forget first.
-const BY_TIME: &str = "pool.slot-time";
 
 /// How long a slot is kept: longer than any presignature lives, so that no presignature outlives its slot.
 const KEPT_MS: u64 = 2 * 24 * 60 * 60 * 1000;
-
-/// Old slots forgotten with each new one.
-const FORGET: usize = 4;
+const KEPT: Kept = Kept { records: SLOTS, by_time: "pool.slot-time", for_ms: KEPT_MS };
 
 /// One use of a presignature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,29 +119,10 @@ fn bind(txn: &mut dyn Txn, used: &Use, answer: Vec<u8>, now: UnixMillis) -> Resu
     if txn.get(SLOTS, used.id.as_slice())?.is_some() {
         return Err(SlotError::Taken(used.id));
     }
-    forget(txn, now)?;
     let slot = Slot { digest: used.digest, eid: used.eid, answer };
     let bytes = postcard::to_allocvec(&slot).map_err(|_| SlotError::Malformed(used.id))?;
-    txn.put(SLOTS, used.id.as_slice(), &bytes)?;
-    txn.put(BY_TIME, &[&now.to_be_bytes(), used.id.as_slice()].concat(), &[])?;
+    KEPT.put(txn, &used.id, &bytes, now)?;
     Ok(Bound(slot.answer))
-}
-
-fn forget(txn: &mut dyn Txn, now: UnixMillis) -> Result<(), SlotError> {
-    let horizon = now.saturating_sub(KEPT_MS).to_be_bytes();
-    let mut old = Vec::new();
-    txn.scan(BY_TIME, &[], &[], &mut |key, _| {
-        if old.len() == FORGET || key.get(..8).is_none_or(|at| at >= horizon.as_slice()) {
-            return ControlFlow::Break(());
-        }
-        old.push(key.to_vec());
-        ControlFlow::Continue(())
-    })?;
-    for key in old {
-        txn.delete(SLOTS, key.get(8..).unwrap_or_default())?;
-        txn.delete(BY_TIME, &key)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,23 +1,17 @@
 //! Which execution ids were used. One is never used twice.
 
-use std::ops::ControlFlow;
-
 use quorate_store::Txn;
 use quorate_types::{B256, UnixMillis};
 
 use super::{Vault, VaultError};
+use crate::kept::Kept;
 
 /// Execution id to when it was marked.
 const SEEN: &str = "vault.session";
-/// When, and execution id: what to forget first.
-const BY_TIME: &str = "vault.session-time";
 
-/// How long a mark is kept. This node's own fresh nonce is in every execution id, so an old one cannot come again; the
+/// How long a mark is kept: thirty days. This node's own fresh nonce is in every execution id, so an old one cannot come again; the
 /// marks guard against a broken random generator, such as a machine restored from a snapshot.
-const KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
-
-/// Old marks forgotten with each new one.
-const FORGET: usize = 4;
+const KEPT: Kept = Kept { records: SEEN, by_time: "vault.session-time", for_ms: 30 * 24 * 60 * 60 * 1000 };
 
 impl Vault {
     /// Marks an execution id as used, in the caller's transaction.
@@ -33,25 +27,6 @@ impl Vault {
         if txn.get(SEEN, eid.as_slice())?.is_some() {
             return Err(VaultError::SessionSeen);
         }
-        forget(txn, now)?;
-        txn.put(SEEN, eid.as_slice(), &now.to_be_bytes())?;
-        Ok(txn.put(BY_TIME, &[&now.to_be_bytes(), eid.as_slice()].concat(), &[])?)
+        Ok(KEPT.put(txn, eid, &now.to_be_bytes(), now)?)
     }
-}
-
-fn forget(txn: &mut dyn Txn, now: UnixMillis) -> Result<(), VaultError> {
-    let horizon = now.saturating_sub(KEPT_MS).to_be_bytes();
-    let mut old = Vec::new();
-    txn.scan(BY_TIME, &[], &[], &mut |key, _| {
-        if old.len() == FORGET || key.get(..8).is_none_or(|at| at >= horizon.as_slice()) {
-            return ControlFlow::Break(());
-        }
-        old.push(key.to_vec());
-        ControlFlow::Continue(())
-    })?;
-    for key in old {
-        txn.delete(SEEN, key.get(8..).unwrap_or_default())?;
-        txn.delete(BY_TIME, &key)?;
-    }
-    Ok(())
 }
