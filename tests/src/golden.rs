@@ -2,8 +2,11 @@
 
 use std::sync::OnceLock;
 
+use quorate_mpc::fixtures::{group_aux, group_bytes};
 use quorate_proto::v1;
-use quorate_types::{B256, PublicKey};
+use quorate_store::{Store, StoreError, update};
+use quorate_types::{B256, PublicKey, Role};
+use serde_json::json;
 
 use crate::{CLUSTER, Cluster, FRIEND, World};
 
@@ -31,7 +34,8 @@ impl Golden {
     }
 }
 
-/// The golden world, made at first use: key material of three nodes by the real protocols, about 20 CPU-seconds.
+/// The golden world, made at first use: a wallet by the real protocols, in a group whose auxiliary info is the committed
+/// dev group's. Making that by the real protocol takes 20 CPU-seconds, so one test does (`tests/cluster.rs`).
 pub fn golden() -> &'static Golden {
     static GOLDEN: OnceLock<Golden> = OnceLock::new();
     GOLDEN.get_or_init(|| {
@@ -41,15 +45,35 @@ pub fn golden() -> &'static Golden {
 }
 
 async fn make() -> Golden {
-    let cluster = Cluster::start(World::new()).await;
-    let group = cluster.enrol().await;
-    assert_eq!(group.aux_hash.len(), 32);
+    let world = World::new();
+    enrolled(&world);
+    let cluster = Cluster::start(world).await;
     let wallet = cluster.create_wallet(WALLET).await.unwrap();
     assert_eq!(wallet.state(), v1::wallet::State::Active);
     let policy = cluster.world.policy(&policy_yaml(1, "25.00"));
     let in_force = cluster.apply_policy(&policy).await.unwrap();
     let policy_hash = B256::from_slice(&in_force.hash);
     Golden { world: cluster.stop().await, wallet, policy_hash }
+}
+
+/// Writes into the stores of a new world's coordinator and nodes what enrolling the group `g1` leaves there.
+fn enrolled(world: &World) {
+    let hash = group_aux(0).unwrap().hash();
+    for role in Role::ALL {
+        let mut records = vec![("vault.aux-hash", hash.to_vec())];
+        if role != Role::Cold {
+            records.push(("vault.aux", group_bytes(role.index()).to_vec()));
+        }
+        keep(world.store(role).as_ref(), &records);
+    }
+    let nodes = Role::ALL.map(|role| format!("{role}-1"));
+    let group = json!({"v": 1, "record": {"group": "g1", "nodes": nodes, "aux_hash": hash, "enrolled_at": 1}});
+    keep(world.coordinator_store().as_ref(), &[("coordinator.groups", serde_json::to_vec(&group).unwrap())]);
+}
+
+fn keep(store: &dyn Store, records: &[(&'static str, Vec<u8>)]) {
+    let put = update(store, |txn| records.iter().try_for_each(|(table, bytes)| txn.put(table, b"g1", bytes)));
+    let _synced = put.map_err(|error: StoreError| error).unwrap();
 }
 
 /// USDC on Base Sepolia to one friend, up to `cap` a payment.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use age::secrecy::ExposeSecret;
 use quorate_manifest::{Namespace, PersonKey, SignedDocument};
-use quorate_store::{Binding, KekConfig, Read};
+use quorate_store::{Binding, KekConfig, Read, Store};
 use quorate_transport::pki::{Ca, Validity};
 use quorate_transport::{Identity, PeerRole, SpiffeId, TlsFiles};
 use quorate_types::Role;
@@ -75,11 +75,25 @@ impl World {
         copy(&other.path(&directory), &self.path(&directory));
     }
 
+    /// The store of a stopped node.
+    pub fn store(&self, role: Role) -> Arc<dyn Store> {
+        self.open_store(&format!("{role}/data/store"), &format!("{role}-1"))
+    }
+
+    /// The store of the stopped coordinator.
+    pub fn coordinator_store(&self) -> Arc<dyn Store> {
+        self.open_store("coordinator/data", &format!("coordinator/{COORDINATOR}"))
+    }
+
+    fn open_store(&self, directory: &str, owner: &str) -> Arc<dyn Store> {
+        let binding = Binding { cluster: CLUSTER.parse().unwrap(), owner: owner.to_owned(), epoch: 0 };
+        let kek = KekConfig::File { file: self.path("kek") }.load().unwrap();
+        quorate_store::open(&self.path(directory), &binding, &kek).unwrap()
+    }
+
     /// What a stopped node wrote in its log.
     pub fn log(&self, role: Role) -> Vec<quorate_audit::Entry> {
-        let binding = Binding { cluster: CLUSTER.parse().unwrap(), owner: format!("{role}-1"), epoch: 0 };
-        let kek = KekConfig::File { file: self.path("kek") }.load().unwrap();
-        let store = quorate_store::open(&self.path(&format!("{role}/data/store")), &binding, &kek).unwrap();
+        let store = self.store(role);
         let read: &dyn Read = store.as_ref();
         quorate_audit::verify(read).unwrap();
         quorate_audit::entries(read, 1, usize::MAX).unwrap()

@@ -9,9 +9,9 @@ use quorate_proto::v1::get_signing_response::State;
 use quorate_proto::v1::sign_response::Outcome;
 use quorate_proto::{failure_of, v1};
 use quorate_tests::{
-    Cluster, FRIEND, STRANGER, WALLET, authorization, golden, policy_yaml, recover, transfer, usdc,
+    Cluster, FRIEND, STRANGER, WALLET, World, authorization, golden, policy_yaml, recover, transfer, usdc,
 };
-use quorate_types::{Payload, Role, Signature};
+use quorate_types::{Payload, PublicKey, Role, Signature};
 use tonic::Status;
 
 async fn cluster() -> Cluster {
@@ -44,6 +44,25 @@ fn check(signed: &v1::Signed, payload: &Payload) {
 
 fn failure(status: &Status) -> v1::Failure {
     failure_of(status).unwrap_or_else(|| panic!("no failure in {status:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_cluster_enrols_its_group_and_signs_with_it() {
+    let cluster = Cluster::start(World::new()).await;
+    let refused = cluster.create_wallet(WALLET).await.unwrap_err();
+    assert_eq!(failure(&refused).field, "group", "no group is enrolled yet: {refused:?}");
+    let group = cluster.enrol().await;
+    assert_eq!(group.aux_hash.len(), 32);
+    assert_eq!(cluster.enrol().await, group, "an enrolled group is left as it is");
+    let wallet = cluster.create_wallet(WALLET).await.unwrap();
+    assert_eq!(wallet.state(), v1::wallet::State::Active);
+    let policy = cluster.world.policy(&policy_yaml(1, "25.00"));
+    cluster.apply_policy(&policy).await.unwrap();
+    let payload = transfer(FRIEND, usdc(25), 1);
+    let response = cluster.sign(WALLET, &payload, "first").await.unwrap();
+    let key = PublicKey::from_sec1(&wallet.public_key).unwrap();
+    let digest = quorate_intent::decode(&payload).unwrap().digest.digest();
+    assert_eq!(recover(&signed(&response).signature, digest), key.address());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
