@@ -60,9 +60,10 @@ impl Coordinator {
         clock: Arc<dyn Clock>,
         (deadlines, pools_config): (Deadlines, PoolsConfig),
     ) -> Arc<Self> {
+        let cluster = pinned.manifest().cluster().clone();
         let freezes = Arc::new(ArcSwap::from_pointee(frozen));
         Arc::new(Self {
-            gate: Gate::new(db.clone(), clock.clone(), freezes.clone()),
+            gate: Gate::new(cluster, db.clone(), clock.clone(), freezes.clone()),
             freezes,
             clock,
             deadlines,

@@ -11,7 +11,8 @@ use quorate_intent::Decoded;
 use quorate_ledger::{Claim, IdempotencyKey, LedgerError, Reservation};
 use quorate_policy::SignedPolicy;
 use quorate_proto::v1;
-use quorate_types::{B256, Clock, Payload, WalletId};
+use quorate_session::AgentSignature;
+use quorate_types::{B256, Clock, ClusterId, Payload, WalletId};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::access::{Caller, SIGNERS};
@@ -30,6 +31,7 @@ pub(crate) struct Request {
     pub(crate) key: IdempotencyKey,
     pub(crate) payload: Payload,
     pub(crate) payload_hash: B256,
+    pub(crate) agent: Option<AgentSignature>,
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
@@ -74,6 +76,7 @@ struct Known {
 }
 
 pub(crate) struct Gate {
+    cluster: ClusterId,
     db: Db,
     clock: Arc<dyn Clock>,
     wallets: KeyedLocks<WalletId>,
@@ -81,8 +84,13 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(db: Db, clock: Arc<dyn Clock>, freezes: Arc<ArcSwap<FrozenSet>>) -> Self {
-        Self { db, clock, wallets: KeyedLocks::default(), freezes }
+    pub(crate) fn new(
+        cluster: ClusterId,
+        db: Db,
+        clock: Arc<dyn Clock>,
+        freezes: Arc<ArcSwap<FrozenSet>>,
+    ) -> Self {
+        Self { cluster, db, clock, wallets: KeyedLocks::default(), freezes }
     }
 
     /// Holds a wallet's requests back, as long as the guard lives: what they are judged by is about to change.
@@ -120,11 +128,13 @@ impl Gate {
 
         // 4. Evaluate, reserve and write it down, in one synced transaction.
         let question = Question {
+            cluster: self.cluster.clone(),
             caller: caller.clone(),
             request,
             decoded,
             policy,
             agent: wallet.agent.clone(),
+            agent_key: wallet.agent_key,
             public_key: born.public_key,
             freezes: self.freezes.load_full(),
             clock: Arc::clone(&self.clock),

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use quorate_freeze::Scope;
 use quorate_manifest::SignedDocument;
-use quorate_session::{KeyStatement, SignedStatement};
+use quorate_session::{AgentPublicKey, KeyStatement, SignedStatement};
 use quorate_store::{Read, Txn};
 use quorate_types::{AgentId, B256, GroupId, NodeId, PublicKey, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -71,6 +71,9 @@ fn malformed<T: Record>(key: &[u8], reason: String) -> OpError {
 pub(crate) struct WalletRecord {
     pub(crate) wallet: WalletId,
     pub(crate) agent: AgentId,
+    /// The key the agent's requests must be signed with; none where the gateway's word is taken.
+    #[serde(default)]
+    pub(crate) agent_key: Option<AgentPublicKey>,
     pub(crate) group: GroupId,
     pub(crate) created_at: UnixMillis,
     pub(crate) born: Option<Born>,

@@ -97,6 +97,7 @@ mod tests {
             key: key.parse().unwrap(),
             payload_hash: payload.hash(),
             payload,
+            agent: None,
             metadata: Default::default(),
         }
     }

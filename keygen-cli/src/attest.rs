@@ -31,6 +31,7 @@ pub(crate) fn check(manifest: &Manifest, wallet: &v1::Wallet) -> Result<(), Refu
         ("group", stated.group == group.id),
         ("wallet", stated.wallet.as_str() == wallet.wallet),
         ("agent", stated.agent.as_str() == wallet.agent),
+        ("agent key", stated.agent_key.as_ref().map_or(&[][..], |key| key.as_bytes()) == wallet.agent_key),
         ("epoch", stated.epoch == wallet.epoch),
         ("public key", stated.public_key.to_sec1() == wallet.public_key),
         ("address", stated.public_key.address().to_string() == wallet.address),
@@ -90,6 +91,7 @@ mod tests {
             group: "g".parse().unwrap(),
             wallet: "w".parse().unwrap(),
             agent: "a".parse().unwrap(),
+            agent_key: None,
             epoch: 0,
             public_key: GENERATOR.parse().unwrap(),
             nodes: nodes.clone(),
@@ -116,10 +118,11 @@ mod tests {
         let manifest = manifest(&keys);
         assert!(check(&manifest, &attested(&keys)).is_ok());
         type Lie = fn(&mut v1::Wallet);
-        let lies: [(&str, Lie); 6] = [
+        let lies: [(&str, Lie); 7] = [
             ("address", |w| w.address = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C".to_owned()),
             ("public key", |w| w.public_key = vec![2; 33]),
             ("agent", |w| w.agent = "b".to_owned()),
+            ("agent key", |w| w.agent_key = vec![3; 32]),
             ("wallet", |w| w.wallet = "v".to_owned()),
             ("epoch", |w| w.epoch = 1),
             ("attestations", |w| drop(w.attestations.pop())),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    audit, demo, dev, freeze, group, manifest, node, policy, recover, recovery, sign, verify, wallet,
+    agent, audit, demo, dev, freeze, group, manifest, node, policy, recover, recovery, sign, verify, wallet,
 };
 
 /// Operates a Quorate cluster: wallets whose keys are never in one place, and policies that decide what they sign.
@@ -54,6 +54,9 @@ pub(crate) enum Command {
     /// Groups: three nodes that share auxiliary information
     #[command(subcommand)]
     Group(group::Group),
+    /// An agent's own key, for wallets that take nobody else's word
+    #[command(subcommand)]
+    Agent(agent::Agent),
     /// Wallets: one key each, born as three shares
     #[command(subcommand)]
     Wallet(wallet::Wallet),

@@ -14,6 +14,7 @@ use quorate_proto::v1::policy_service_client::PolicyServiceClient;
 use quorate_proto::v1::signing_service_client::SigningServiceClient;
 use quorate_proto::v1::wallet_service_client::WalletServiceClient;
 use quorate_transport::{Expect, Identity, PeerRole, connect};
+use quorate_types::ClusterId;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
@@ -82,6 +83,15 @@ impl Client {
 
     pub(crate) fn audit(&self) -> AuditServiceClient<Channel> {
         AuditServiceClient::new(self.channel.clone())
+    }
+
+    /// The cluster's name, from the profile's manifest: nothing is signed for a name the coordinator tells.
+    pub(crate) fn cluster_id(&self) -> Result<&ClusterId, Refusal> {
+        let manifest = self.manifest.as_deref().ok_or_else(|| {
+            Refusal::invalid("the profile names no manifest, and the agent signs for the cluster named there")
+                .field("manifest")
+        })?;
+        Ok(manifest.cluster())
     }
 
     /// A wallet by name.

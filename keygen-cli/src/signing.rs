@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use quorate_intent::{Decoded, decode};
 use quorate_proto::v1::sign_response::Outcome as Verdict;
-use quorate_proto::{payload_to_pb, v1};
-use quorate_types::{Address, Payload};
+use quorate_proto::{agent_to_pb, payload_to_pb, v1};
+use quorate_session::{AgentKey, AgentRequest};
+use quorate_types::{Address, Clock, Payload, SystemClock};
 use serde::Serialize;
 
 use crate::check;
@@ -19,6 +20,8 @@ pub(crate) struct Order {
     pub(crate) payload: Payload,
     pub(crate) idempotency_key: String,
     pub(crate) metadata: HashMap<String, String>,
+    /// The agent's key, where the wallet takes only its word.
+    pub(crate) agent_key: Option<AgentKey>,
 }
 
 /// Where an entry stands in the audit log.
@@ -88,6 +91,7 @@ pub(crate) async fn ask(client: &Client, order: Order) -> Result<Outcome, Refusa
         payload: Some(payload_to_pb(&order.payload)),
         idempotency_key: order.idempotency_key.clone(),
         metadata: order.metadata.clone(),
+        agent: asked(client, &order)?,
     };
     let answer = client.signing().sign(within(request, SESSION)).await;
     let response = answer.map_err(|status| explain(refused(status), &order))?.into_inner();
@@ -106,6 +110,22 @@ pub(crate) async fn ask(client: &Client, order: Order) -> Result<Outcome, Refusa
         }
         None => Err(Refusal::internal("the coordinator's answer is neither a signature nor a denial")),
     }
+}
+
+/// How long a request stays the agent's, in milliseconds: as long as anybody may wait for an answer, and try again.
+const ASKED_FOR_MS: u64 = 600_000;
+
+/// The agent's signature over the order.
+fn asked(client: &Client, order: &Order) -> Result<Option<v1::AgentSignature>, Refusal> {
+    let Some(key) = &order.agent_key else { return Ok(None) };
+    let wallet = order.wallet.parse().or_invalid("--wallet")?;
+    let request = AgentRequest {
+        cluster: client.cluster_id()?,
+        wallet: &wallet,
+        payload_hash: order.payload.hash(),
+        idempotency_key: &order.idempotency_key,
+    };
+    Ok(Some(agent_to_pb(&key.ask(&request, SystemClock.now() + ASKED_FOR_MS))))
 }
 
 /// A missing answer is not a missing signature: only the same key asks about the same spend.

@@ -8,10 +8,10 @@ use quorate_intent::{Decoded, decode};
 use quorate_ledger::{Before, IdempotencyKey};
 use quorate_manifest::{Group, Pinned};
 use quorate_policy::{
-    Approval, Decision, Facts, Full, SignedPolicy, Stateless, evaluate, evaluate_stateless,
+    Approval, Asked, Decision, Facts, Full, SignedPolicy, Stateless, evaluate, evaluate_stateless,
 };
-use quorate_proto::{payload_from_pb, required, v1};
-use quorate_session::{PROTOCOL_VERSION, Participant, Protocol, Terms};
+use quorate_proto::{agent_from_pb, payload_from_pb, required, v1};
+use quorate_session::{AgentRequest, AgentSignature, PROTOCOL_VERSION, Participant, Protocol, Terms};
 use quorate_store::Read;
 use quorate_types::{B256, GroupId, Payload, Role, Transcript, WalletId};
 
@@ -72,6 +72,7 @@ pub(crate) struct Request {
     pub(crate) payload_hash: B256,
     pub(crate) decoded: Decoded,
     pub(crate) key: IdempotencyKey,
+    pub(crate) agent: Option<AgentSignature>,
     pub(crate) policy: Arc<SignedPolicy>,
     pub(crate) terms: Terms,
 }
@@ -85,6 +86,7 @@ impl Request {
         never_cold(node)?;
         let id: WalletId = required("wallet", &start.wallet)?;
         let key: IdempotencyKey = required("idempotency_key", &start.idempotency_key)?;
+        let agent = agent_from_pb(start.agent)?;
         let payload = payload_from_pb(start.payload)?;
         let (wallet, place) = signing_place(node, &id)?;
         let decoded = read_payload(&payload)?;
@@ -98,7 +100,7 @@ impl Request {
             policy_hash: Some(policy.hash()),
             ..with_key(node, &wallet, place.terms(node, Protocol::Sign, subject(payload.hash(), &key)))?
         };
-        let request = Self { wallet, payload_hash: payload.hash(), decoded, key, policy, terms };
+        let request = Self { wallet, payload_hash: payload.hash(), decoded, key, agent, policy, terms };
         // A service node has a ledger. What is over a limit now is denied before anything is computed or has left.
         if node.role == Role::Service {
             request.approve_fully(node, &*node.store)?;
@@ -115,7 +117,7 @@ impl Request {
     /// [`SessionError::Denied`] with every rule that says no; [`SessionError::Caller`] where the documents changed.
     pub(crate) fn approve(&self, node: &Node) -> Result<Approval<Stateless>, SessionError> {
         self.still_in_force(node)?;
-        let facts = facts(node, &self.wallet, &self.decoded);
+        let facts = self.facts(node);
         self.judge(node, &facts, evaluate_stateless(Some(&self.policy), &facts))
     }
 
@@ -130,9 +132,20 @@ impl Request {
         ledger: &dyn Read,
     ) -> Result<Approval<Full>, SessionError> {
         self.still_in_force(node)?;
-        let facts = facts(node, &self.wallet, &self.decoded);
+        let facts = self.facts(node);
         let before = Before::payload(ledger, self.payload_hash);
         self.judge(node, &facts, evaluate(Some(&self.policy), &facts, &before)?)
+    }
+
+    fn facts(&self, node: &Node) -> Facts<'_> {
+        let asking = AgentRequest {
+            cluster: &node.cluster,
+            wallet: &self.wallet.wallet,
+            payload_hash: self.payload_hash,
+            idempotency_key: self.key.as_str(),
+        };
+        let (key, facts) = (self.wallet.agent_key.as_ref(), facts(node, &self.wallet, &self.decoded));
+        Facts { asked: Asked::check(key, &asking, self.agent.as_ref(), facts.now), ..facts }
     }
 
     fn judge<Scope>(
@@ -229,6 +242,7 @@ fn facts<'a>(node: &Node, wallet: &'a WalletRecord, decoded: &'a Decoded) -> Fac
         address: wallet.public_key.address(),
         intent: &decoded.intent,
         now: node.clock.now(),
+        asked: Asked::Gateway,
     }
 }
 
@@ -287,6 +301,7 @@ mod tests {
                 payload: Some(payment()),
                 policy_hash: policy.hash().to_vec(),
                 idempotency_key: "k".to_owned(),
+                agent: None,
             };
             Request::read(&self.node, start)
         }

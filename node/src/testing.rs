@@ -156,6 +156,7 @@ impl Cluster {
             group: "g".parse().unwrap(),
             wallet: wallet.parse().unwrap(),
             agent: "bot".parse().unwrap(),
+            agent_key: None,
             epoch: 0,
             public_key: share.public_key().unwrap(),
             nodes: NODES.map(|id| id.parse().unwrap()).to_vec(),

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use quorate_session::{AgentPublicKey, AgentSignature};
 use quorate_types::{Bytes, Payload};
 
 use crate::v1;
@@ -40,6 +41,37 @@ where
         return Err(FieldError::missing(field));
     }
     text.parse().map_err(|error: T::Err| FieldError::invalid(field, error))
+}
+
+/// Reads an agent's key; an empty field is none.
+///
+/// # Errors
+/// [`FieldError`] naming `agent_key`.
+pub fn agent_key_from_pb(bytes: &[u8]) -> Result<Option<AgentPublicKey>, FieldError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let key = <[u8; 32]>::try_from(bytes).ok().and_then(|bytes| AgentPublicKey::from_bytes(&bytes).ok());
+    let refuse = || FieldError::invalid("agent_key", "expected an Ed25519 public key of 32 bytes");
+    key.ok_or_else(refuse).map(Some)
+}
+
+/// Reads an agent's signature, where there is one. Whether it holds is another matter.
+///
+/// # Errors
+/// [`FieldError`] naming `agent`.
+pub fn agent_from_pb(agent: Option<v1::AgentSignature>) -> Result<Option<AgentSignature>, FieldError> {
+    let read = |agent: v1::AgentSignature| {
+        let signature = <[u8; 64]>::try_from(agent.signature);
+        let signature = signature.map_err(|_| FieldError::invalid("agent", "a signature is 64 bytes"))?;
+        Ok(AgentSignature { expires_at: agent.expires_at_ms, signature })
+    };
+    agent.map(read).transpose()
+}
+
+/// An agent's signature as it travels.
+pub fn agent_to_pb(agent: &AgentSignature) -> v1::AgentSignature {
+    v1::AgentSignature { expires_at_ms: agent.expires_at, signature: agent.signature.to_vec() }
 }
 
 /// Reads a payload, refusing one that is empty or larger than [`Payload::MAX_BYTES`].

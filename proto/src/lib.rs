@@ -3,7 +3,9 @@
 mod convert;
 mod failure;
 
-pub use convert::{FieldError, payload_from_pb, payload_to_pb, required};
+pub use convert::{
+    FieldError, agent_from_pb, agent_key_from_pb, agent_to_pb, payload_from_pb, payload_to_pb, required,
+};
 pub use failure::{failure_of, status_with};
 
 /// Generated from `proto/quorate/v1/*.proto`; `codegen/tests/drift.rs` keeps it so.

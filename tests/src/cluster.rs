@@ -12,6 +12,7 @@ use quorate_proto::v1::cluster_service_client::ClusterServiceClient;
 use quorate_proto::v1::policy_service_client::PolicyServiceClient;
 use quorate_proto::v1::signing_service_client::SigningServiceClient;
 use quorate_proto::v1::wallet_service_client::WalletServiceClient;
+use quorate_session::AgentPublicKey;
 use quorate_transport::{Expect, PeerRole, connect};
 use quorate_types::{Payload, Role, SystemClock};
 use tonic::transport::Channel;
@@ -134,12 +135,22 @@ impl Cluster {
         panic!("the stream ended before the group was enrolled");
     }
 
-    /// Creates a wallet.
+    /// Creates a wallet that takes the gateway's word.
     pub async fn create_wallet(&self, wallet: &str) -> Result<v1::Wallet, Status> {
+        self.create_agents_wallet(wallet, None).await
+    }
+
+    /// Creates a wallet that takes only the word of whoever has `agent_key`.
+    pub async fn create_agents_wallet(
+        &self,
+        wallet: &str,
+        agent_key: Option<AgentPublicKey>,
+    ) -> Result<v1::Wallet, Status> {
         let request = v1::CreateWalletRequest {
             wallet: wallet.to_owned(),
             agent: format!("{wallet}-agent"),
             group: "g1".to_owned(),
+            agent_key: agent_key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
         };
         self.wallets().await.create_wallet(request).await.map(Response::into_inner)
     }
@@ -178,6 +189,11 @@ impl Cluster {
             idempotency_key: key.to_owned(),
             ..Default::default()
         };
+        self.ask(request).await
+    }
+
+    /// Asks for a signature in these words.
+    pub async fn ask(&self, request: v1::SignRequest) -> Result<v1::SignResponse, Status> {
         self.signing().await.sign(request).await.map(Response::into_inner)
     }
 }

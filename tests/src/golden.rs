@@ -67,7 +67,8 @@ fn enrolled(world: &World) {
         keep(world.store(role).as_ref(), &records);
     }
     let nodes = Role::ALL.map(|role| format!("{role}-1"));
-    let group = json!({"v": 1, "record": {"group": "g1", "nodes": nodes, "aux_hash": hash, "enrolled_at": 1}});
+    let group =
+        json!({"v": 1, "record": {"group": "g1", "nodes": nodes, "aux_hash": hash, "enrolled_at": 1}});
     keep(world.coordinator_store().as_ref(), &[("coordinator.groups", serde_json::to_vec(&group).unwrap())]);
 }
 

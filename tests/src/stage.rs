@@ -108,6 +108,7 @@ pub fn shown(payload: &Payload) -> v1::StartSign {
         wallet: WALLET.to_owned(),
         payload: Some(quorate_proto::payload_to_pb(payload)),
         policy_hash: golden().policy_hash.to_vec(),
+        agent: None,
         idempotency_key: "key-1".to_owned(),
     }
 }

@@ -146,6 +146,7 @@ async fn an_active_wallet_is_never_made_again() {
         wallet: "wallet-1".to_owned(),
         agent: golden().wallet.agent.clone(),
         group: "g1".to_owned(),
+        agent_key: Vec::new(),
     };
     let starts = ["agent-1", "service-1"].map(|node| (node, Protocol::Keygen(keygen.clone())));
     let ending = stage.play(Script::new(starts)).await;
@@ -165,8 +166,12 @@ async fn an_active_wallet_is_never_made_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wallet_signs_only_after_all_three_attested() {
     let mut stage = Stage::new(&[Role::Agent, Role::Service, Role::Cold]).await;
-    let keygen =
-        v1::StartKeygen { wallet: "fresh".to_owned(), agent: "bot".to_owned(), group: "g1".to_owned() };
+    let keygen = v1::StartKeygen {
+        wallet: "fresh".to_owned(),
+        agent: "bot".to_owned(),
+        group: "g1".to_owned(),
+        agent_key: Vec::new(),
+    };
     let starts = ["agent-1", "service-1", "cold-1"].map(|node| (node, Protocol::Keygen(keygen.clone())));
     let ending = stage.play(Script::new(starts)).await;
     let keys = ending.outcomes.values().filter(|outcome| matches!(outcome, Outcome::Key(_))).count();

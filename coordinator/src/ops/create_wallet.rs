@@ -6,7 +6,7 @@ use quorate_manifest::{Group, Manifest};
 use quorate_proto::v1;
 use quorate_proto::v1::session_outcome::Outcome;
 use quorate_proto::v1::session_start::Protocol;
-use quorate_session::{KeyStatement, SignedStatement};
+use quorate_session::{AgentPublicKey, KeyStatement, SignedStatement};
 use quorate_types::{AgentId, GroupId, NodeId, Role, WalletId};
 use serde_json::json;
 use tokio::time::Instant;
@@ -26,6 +26,7 @@ use crate::wire::attestation_from_pb;
 pub(crate) struct NewWallet {
     pub(crate) wallet: WalletId,
     pub(crate) agent: AgentId,
+    pub(crate) agent_key: Option<AgentPublicKey>,
     pub(crate) group: GroupId,
 }
 
@@ -56,7 +57,11 @@ pub(crate) async fn create_wallet(
 async fn claim_name(core: &Coordinator, caller: &Caller, new: NewWallet) -> Result<WalletRecord, OpError> {
     let key = new.wallet.as_str().as_bytes().to_vec();
     if let Some(record) = core.db.read(move |read| get::<WalletRecord>(read, &key)).await? {
-        let differs = [("agent", record.agent == new.agent), ("group", record.group == new.group)];
+        let differs = [
+            ("agent", record.agent == new.agent),
+            ("agent_key", record.agent_key == new.agent_key),
+            ("group", record.group == new.group),
+        ];
         return match differs.into_iter().find(|(_, same)| !same) {
             Some((field, _)) => {
                 Err(OpError::conflict(field, format!("wallet {} has another {field}", record.wallet)))
@@ -68,10 +73,12 @@ async fn claim_name(core: &Coordinator, caller: &Caller, new: NewWallet) -> Resu
         return Err(OpError::conflict("group", format!("group {} is not enrolled", new.group)));
     }
     let now = core.clock.now();
-    let NewWallet { wallet, agent, group } = new;
-    let event =
-        event("wallet.creating", &wallet, caller).field("agent", json!(agent)).field("group", json!(group));
-    let record = WalletRecord { wallet, agent, group, created_at: now, born: None };
+    let NewWallet { wallet, agent, agent_key, group } = new;
+    let event = event("wallet.creating", &wallet, caller)
+        .field("agent", json!(agent))
+        .field("agent_key", json!(agent_key))
+        .field("group", json!(group));
+    let record = WalletRecord { wallet, agent, agent_key, group, created_at: now, born: None };
     let write = core.db.update(move |txn| {
         put(txn, &record)?;
         Ok((quorate_audit::append(txn, now, &event)?, record))
@@ -88,6 +95,7 @@ async fn bear(core: &Coordinator, record: &WalletRecord, group: &Group) -> Resul
         wallet: record.wallet.to_string(),
         agent: record.agent.to_string(),
         group: record.group.to_string(),
+        agent_key: record.agent_key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
     });
     let began = Instant::now();
     let deadline = began + core.deadlines.keygen();
@@ -124,6 +132,7 @@ fn attested(
         ("group", statement.group == record.group),
         ("wallet", statement.wallet == record.wallet),
         ("agent", statement.agent == record.agent),
+        ("agent key", statement.agent_key == record.agent_key),
     ];
     match same.into_iter().find(|(_, same)| !same) {
         Some((field, _)) => {

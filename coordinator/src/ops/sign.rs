@@ -11,7 +11,7 @@ use std::time::Duration;
 use quorate_manifest::Group;
 use quorate_proto::v1::session_outcome::Outcome;
 use quorate_proto::v1::session_start::Protocol;
-use quorate_proto::{payload_to_pb, v1};
+use quorate_proto::{agent_to_pb, payload_to_pb, v1};
 use quorate_types::Role;
 use tokio::time::Instant;
 
@@ -122,6 +122,7 @@ pub(crate) fn start(released: &Released) -> v1::StartSign {
         payload: Some(payload_to_pb(&request.payload)),
         policy_hash: case.policy_hash().to_vec(),
         idempotency_key: request.key.to_string(),
+        agent: request.agent.as_ref().map(agent_to_pb),
     }
 }
 

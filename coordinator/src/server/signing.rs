@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use quorate_proto::v1::signing_service_server::SigningService;
-use quorate_proto::{payload_from_pb, required, v1};
+use quorate_proto::{agent_from_pb, payload_from_pb, required, v1};
 use tonic::{Request, Response, Status};
 
 use crate::access::Caller;
@@ -42,12 +42,12 @@ impl SigningService for Signing {
 }
 
 fn read(request: v1::SignRequest) -> Result<gate::Request, OpError> {
-    let v1::SignRequest { wallet, payload, idempotency_key, metadata } = request;
+    let v1::SignRequest { wallet, payload, idempotency_key, metadata, agent } = request;
     let wallet = required("wallet", &wallet)?;
     let key = required("idempotency_key", &idempotency_key)?;
     let payload = payload_from_pb(payload)?;
-    let metadata = notes(metadata)?;
-    Ok(gate::Request { wallet, key, payload_hash: payload.hash(), payload, metadata })
+    let (agent, metadata) = (agent_from_pb(agent)?, notes(metadata)?);
+    Ok(gate::Request { wallet, key, payload_hash: payload.hash(), payload, agent, metadata })
 }
 
 fn notes(metadata: HashMap<String, String>) -> Result<BTreeMap<String, String>, OpError> {
@@ -82,6 +82,7 @@ mod tests {
             payload: Some(v1::Payload { kind: Some(v1::payload::Kind::Message(vec![1])) }),
             idempotency_key: "k".to_owned(),
             metadata: HashMap::from([("order".to_owned(), "17".to_owned())]),
+            agent: None,
         }
     }
 
@@ -96,6 +97,13 @@ mod tests {
             ("payload", v1::SignRequest { payload: None, ..good() }),
             ("idempotency_key", v1::SignRequest { idempotency_key: String::new(), ..good() }),
             ("idempotency_key", v1::SignRequest { idempotency_key: "k".repeat(129), ..good() }),
+            (
+                "agent",
+                v1::SignRequest {
+                    agent: Some(v1::AgentSignature { expires_at_ms: 1, signature: vec![0; 63] }),
+                    ..good()
+                },
+            ),
             ("metadata", v1::SignRequest { metadata: many, ..good() }),
             ("metadata", v1::SignRequest { metadata: one("k".repeat(65), String::new()), ..good() }),
             ("metadata", v1::SignRequest { metadata: one("k".to_owned(), "v".repeat(257)), ..good() }),

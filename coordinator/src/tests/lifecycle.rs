@@ -15,7 +15,12 @@ use crate::ops::wallets::{get_wallet, list_wallets};
 use crate::records::GroupRecord;
 
 fn new(wallet: &str, agent: &str) -> NewWallet {
-    NewWallet { wallet: wallet.parse().unwrap(), agent: agent.parse().unwrap(), group: "g".parse().unwrap() }
+    NewWallet {
+        wallet: wallet.parse().unwrap(),
+        agent: agent.parse().unwrap(),
+        agent_key: None,
+        group: "g".parse().unwrap(),
+    }
 }
 
 async fn create(rig: &Rig, wallet: &str, agent: &str) -> Result<(), OpError> {

@@ -118,6 +118,7 @@ pub(super) fn key_statement(wallet: &str) -> KeyStatement {
         group: "g".parse().unwrap(),
         wallet: wallet.parse().unwrap(),
         agent: "bot".parse().unwrap(),
+        agent_key: None,
         epoch: 0,
         public_key: PublicKey::from(k256::PublicKey::from(wallet_key().verifying_key())),
         nodes: Role::ALL.map(node).to_vec(),
@@ -135,6 +136,7 @@ fn wallet_record() -> WalletRecord {
     WalletRecord {
         wallet: statement.wallet.clone(),
         agent: statement.agent.clone(),
+        agent_key: statement.agent_key,
         group: statement.group.clone(),
         created_at: START,
         born: Some(Born::new(&statement, attestations)),
@@ -232,6 +234,7 @@ pub(super) fn request(key: &str, payload: Payload) -> Request {
         key: key.parse().unwrap(),
         payload_hash: payload.hash(),
         payload,
+        agent: None,
         metadata: [("order".to_owned(), "17".to_owned())].into(),
     }
 }

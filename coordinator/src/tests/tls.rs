@@ -230,6 +230,7 @@ async fn errors_carry_their_field_over_the_wire() {
     assert_eq!((empty.code(), failure.field.as_str()), (Code::InvalidArgument, "wallet"));
     let payload = v1::Payload { kind: Some(v1::payload::Kind::Message(vec![1])) };
     let request = v1::SignRequest {
+        agent: None,
         wallet: "w".to_owned(),
         payload: Some(payload),
         idempotency_key: "k".to_owned(),

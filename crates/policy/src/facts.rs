@@ -1,6 +1,7 @@
 //! What is decided about.
 
 use quorate_intent::Intent;
+use quorate_session::{AgentPublicKey, AgentRequest, AgentSignature, AskError};
 use quorate_types::{Address, UnixMillis, WalletId};
 
 /// One request, as this process itself decoded it.
@@ -14,4 +15,30 @@ pub struct Facts<'a> {
     pub intent: &'a Intent,
     /// Now, in milliseconds since the Unix epoch, by this process's clock.
     pub now: UnixMillis,
+    /// Whose word the request is.
+    pub asked: Asked,
+}
+
+/// Whose word a request is. What a wallet takes is decided at its creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// The gateway's, which the wallet takes.
+    Gateway,
+    /// The agent's own: it signed just this.
+    Agent,
+    /// The wallet takes its agent's signature only, and that is not there.
+    Nobody(AskError),
+}
+
+impl Asked {
+    /// Checks `signature` where the wallet has an agent's key. Where it has none, the gateway's word is enough.
+    pub fn check(
+        key: Option<&AgentPublicKey>,
+        request: &AgentRequest<'_>,
+        signature: Option<&AgentSignature>,
+        now: UnixMillis,
+    ) -> Self {
+        let Some(key) = key else { return Self::Gateway };
+        key.check(request, signature, now).map_or_else(Self::Nobody, |()| Self::Agent)
+    }
 }

@@ -35,7 +35,7 @@ pub use approval::{Approval, Full, Stateless};
 pub use decision::{Decision, Denial, RuleFailure};
 pub use error::PolicyError;
 pub use evaluate::{evaluate, evaluate_stateless};
-pub use facts::Facts;
+pub use facts::{Asked, Facts};
 pub use finding::{Finding, Severity};
 pub use history::{Counted, History, Past};
 pub use hours::ActiveHours;

@@ -43,6 +43,11 @@ impl NodeKey {
         self.sign(statement(domain, bytes))
     }
 
+    /// Signs a text as it is. Only for keys that sign nothing else: see [`AgentKey`](crate::AgentKey).
+    pub(crate) fn sign_text(&self, text: &str) -> [u8; 64] {
+        self.0.sign(text.as_bytes()).to_bytes()
+    }
+
     pub(crate) fn sign(&self, transcript: Transcript) -> [u8; 64] {
         self.0.sign(transcript.finish().as_slice()).to_bytes()
     }
@@ -103,9 +108,17 @@ impl NodePublicKey {
         self.verify(statement(domain, bytes), signature)
     }
 
+    pub(crate) fn verify_text(&self, text: &str, signature: &[u8]) -> Result<(), BadSignature> {
+        self.verify_bytes(text.as_bytes(), signature)
+    }
+
     pub(crate) fn verify(&self, transcript: Transcript, signature: &[u8]) -> Result<(), BadSignature> {
+        self.verify_bytes(transcript.finish().as_slice(), signature)
+    }
+
+    fn verify_bytes(&self, bytes: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         let signature = Signature::from_slice(signature).map_err(|_| BadSignature)?;
-        self.0.verify_strict(transcript.finish().as_slice(), &signature).map_err(|_| BadSignature)
+        self.0.verify_strict(bytes, &signature).map_err(|_| BadSignature)
     }
 }
 

@@ -14,6 +14,7 @@
 //! [`LastWord`], with which its presignature is used.
 //! Each error says [whose fault](Fault) it is.
 
+mod agent;
 mod broadcast;
 mod caps;
 mod channel;
@@ -32,6 +33,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use agent::{AgentKey, AgentPublicKey, AgentRequest, AgentSignature, AskError, MAX_ASK_MS};
 pub use broadcast::Broadcast;
 pub use caps::Caps;
 pub use channel::{Channel, Message, Opened, Recipient, Sealed};

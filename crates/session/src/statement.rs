@@ -3,7 +3,7 @@
 use quorate_types::{AgentId, B256, ClusterId, GroupId, NodeId, PublicKey, WalletId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{BadSignature, NodeKey, NodePublicKey};
+use crate::{AgentPublicKey, BadSignature, NodeKey, NodePublicKey};
 
 /// Largest statement accepted, in bytes.
 pub const MAX_STATEMENT_BYTES: usize = 2048;
@@ -90,6 +90,8 @@ pub struct KeyStatement {
     pub wallet: WalletId,
     /// The agent it belongs to.
     pub agent: AgentId,
+    /// The key the agent's requests must be signed with; none where the gateway's word is taken.
+    pub agent_key: Option<AgentPublicKey>,
     /// The share epoch.
     pub epoch: u32,
     /// The wallet's public key.
@@ -101,7 +103,7 @@ pub struct KeyStatement {
 }
 
 impl Statement for KeyStatement {
-    const DOMAIN: &'static str = "quorate/key-statement/v1";
+    const DOMAIN: &'static str = "quorate/key-statement/v2";
 }
 
 impl KeyStatement {
@@ -135,12 +137,13 @@ impl KeyStatement {
 
     fn difference(&self, other: &Self) -> Option<&'static str> {
         // No `..`: a new field does not compile until it is compared.
-        let Self { cluster, group, wallet, agent, epoch, public_key, nodes, eid } = self;
+        let Self { cluster, group, wallet, agent, agent_key, epoch, public_key, nodes, eid } = self;
         [
             ("cluster", *cluster == other.cluster),
             ("group", *group == other.group),
             ("wallet", *wallet == other.wallet),
             ("agent", *agent == other.agent),
+            ("agent key", *agent_key == other.agent_key),
             ("epoch", *epoch == other.epoch),
             ("public key", *public_key == other.public_key),
             ("participants", *nodes == other.nodes),
@@ -193,6 +196,7 @@ mod tests {
             group: "g".parse().unwrap(),
             wallet: "w".parse().unwrap(),
             agent: "bot".parse().unwrap(),
+            agent_key: None,
             epoch: 0,
             public_key: GENERATOR.parse().unwrap(),
             nodes: nodes(),
@@ -228,11 +232,12 @@ mod tests {
     fn any_difference_is_named() {
         let keys = keys();
         type Change = fn(&mut KeyStatement);
-        let change: [(&str, Change); 8] = [
+        let change: [(&str, Change); 9] = [
             ("cluster", |s| s.cluster = "other".parse().unwrap()),
             ("group", |s| s.group = "h".parse().unwrap()),
             ("wallet", |s| s.wallet = "v".parse().unwrap()),
             ("agent", |s| s.agent = "eve".parse().unwrap()),
+            ("agent key", |s| s.agent_key = Some(crate::AgentKey::generate(&mut OsRng).public())),
             ("epoch", |s| s.epoch = 1),
             ("public key", |s| s.public_key = GENERATOR.replacen("02", "03", 1).parse().unwrap()),
             ("participants", |s| s.nodes.reverse()),

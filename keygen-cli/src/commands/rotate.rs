@@ -12,7 +12,7 @@ use quorate_types::WalletId;
 use serde_json::json;
 use serde_norway::Value;
 
-use super::wallet::create;
+use super::wallet::{New, create};
 use crate::client::{Client, ORDINARY, refused, within};
 use crate::files::{self, Mode};
 use crate::output::Answer;
@@ -44,7 +44,9 @@ pub(super) async fn run(client: &Client, command: &Rotate) -> Result<Answer, Ref
     let request = v1::GetPolicyRequest { wallet: old.wallet.clone() };
     let policy = client.policies().get_policy(within(request, ORDINARY)).await.map_err(refused)?;
     let body = policy.into_inner().document.map(|document| document.body).unwrap_or_default();
-    let new = create(client, command.new.as_str(), &old.agent, &old.group).await?;
+    let new =
+        New { wallet: command.new.as_str(), agent: &old.agent, group: &old.group, agent_key: &old.agent_key };
+    let new = create(client, new).await?;
     files::private_dir(&command.out)?;
     let keep = draft(&body, &new, None)?;
     let empty = draft(&body, &old, Some(&new))?;

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use quorate_proto::v1;
+use quorate_session::AgentPublicKey;
 use quorate_types::{AgentId, GroupId, WalletId};
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use crate::cli::Globals;
 use crate::client::{Client, ORDINARY, SESSION, refused, within};
 use crate::output::Answer;
 use crate::profile::{Caller, Profile};
-use crate::refusal::Refusal;
+use crate::refusal::{Kind, OrRefuse, Refusal};
 use crate::views::WalletView;
 
 /// Wallets.
@@ -49,13 +50,28 @@ pub(crate) struct Create {
     /// The group whose nodes hold its shares
     #[arg(long)]
     group: GroupId,
+    /// Sign only what this key of the agent's asks for (`quorate agent keygen`); decided here, for ever [default: the
+    /// gateway's word is enough]
+    #[arg(long, value_name = "HEX")]
+    agent_key: Option<AgentPublicKey>,
+}
+
+/// A wallet to ask for.
+pub(crate) struct New<'a> {
+    pub(crate) wallet: &'a str,
+    pub(crate) agent: &'a str,
+    pub(crate) group: &'a str,
+    /// 64 hex digits, or empty.
+    pub(crate) agent_key: &'a str,
 }
 
 pub(crate) async fn run(command: Wallet, globals: &Globals) -> Result<Answer, Refusal> {
     let client = Client::connect(&Profile::find(globals, Caller::Operator)?).await?;
     match command {
-        Wallet::Create(Create { wallet, agent, group }) => {
-            let view = create(&client, wallet.as_str(), agent.as_str(), group.as_str()).await?;
+        Wallet::Create(Create { wallet, agent, group, agent_key }) => {
+            let agent_key = agent_key.map(|key| key.to_string()).unwrap_or_default();
+            let (wallet, agent, group) = (wallet.as_str(), agent.as_str(), group.as_str());
+            let view = create(&client, New { wallet, agent, group, agent_key: &agent_key }).await?;
             let mut words = view.words();
             if view.policy_version == 0 {
                 words.push_str("\nNext: quorate policy apply POLICY.yaml");
@@ -78,19 +94,25 @@ pub(crate) async fn run(command: Wallet, globals: &Globals) -> Result<Answer, Re
 }
 
 /// Creates a wallet.
-pub(crate) async fn create(
-    client: &Client,
-    wallet: &str,
-    agent: &str,
-    group: &str,
-) -> Result<WalletView, Refusal> {
+pub(crate) async fn create(client: &Client, new: New<'_>) -> Result<WalletView, Refusal> {
     let request = v1::CreateWalletRequest {
-        wallet: wallet.to_owned(),
-        agent: agent.to_owned(),
-        group: group.to_owned(),
+        wallet: new.wallet.to_owned(),
+        agent: new.agent.to_owned(),
+        group: new.group.to_owned(),
+        agent_key: hex::decode(new.agent_key).or_invalid("--agent-key")?,
     };
     let answer = client.wallets().create_wallet(within(request, SESSION)).await;
-    client.checked(answer.map_err(refused)?.into_inner())
+    let view = client.checked(answer.map_err(refused)?.into_inner())?;
+    if view.agent_key != new.agent_key {
+        // The attestations say so too: a wallet that takes another word than it was asked to is not to be used.
+        return Err(Refusal::new(
+            Kind::PeerFault,
+            "the wallet was made with another agent's key, or with none",
+        )
+        .field("agent_key")
+        .next("send nothing to this wallet's address, and look into the coordinator"));
+    }
+    Ok(view)
 }
 
 async fn list(client: &Client) -> Result<Vec<WalletView>, Refusal> {

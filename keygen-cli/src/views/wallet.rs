@@ -12,6 +12,9 @@ use crate::output::table;
 pub(crate) struct WalletView {
     pub(crate) wallet: String,
     pub(crate) agent: String,
+    /// 64 hex digits; empty where the gateway's word is taken.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) agent_key: String,
     pub(crate) group: String,
     pub(crate) state: &'static str,
     pub(crate) address: String,
@@ -40,6 +43,7 @@ impl From<v1::Wallet> for WalletView {
             attestations_checked: false,
             wallet: wallet.wallet,
             agent: wallet.agent,
+            agent_key: ::hex::encode(&wallet.agent_key),
             group: wallet.group,
             address: wallet.address,
             epoch: wallet.epoch,
@@ -60,9 +64,14 @@ impl WalletView {
             (false, true) => " (checked here)",
             (false, false) => " (not checked: the profile names no manifest)",
         };
+        let asks = match self.agent_key.as_str() {
+            "" => "the gateway, in the agent's name".to_owned(),
+            key => format!("only the agent itself, with {key}"),
+        };
         let lines = [
             ("wallet", self.wallet.clone()),
             ("agent", self.agent.clone()),
+            ("asks", asks),
             ("group", self.group.clone()),
             ("state", self.state.to_owned()),
             ("address", self.address.clone()),

@@ -11,6 +11,7 @@ use quorate_proto::{v1, v1::session_outcome::Outcome};
 use quorate_session::{Recipient, SignedStatement, Statement};
 use quorate_store::Txn;
 use quorate_types::{Role, Signature, WalletId};
+use serde_json::{Value, json};
 
 use super::contribution::{Contribution, blame, statement};
 use super::keygen::attestation;
@@ -132,6 +133,14 @@ fn read_contribution(
     Ok((stated.partial, stated.intent))
 }
 
+/// The agent's own signature, where it has a key; it was checked.
+fn asked_by(request: &Request) -> Value {
+    request.agent.as_ref().map_or(
+        Value::Null,
+        |agent| json!({ "agent_signature": hex::encode(agent.signature), "expires_at": agent.expires_at }),
+    )
+}
+
 /// Charge and audit entry, in the transaction that `approval` comes from: two requests cannot both pass a limit that has
 /// room for one. A payload is charged once, however often it is signed.
 ///
@@ -150,6 +159,7 @@ pub(super) fn charge_and_record(
         .field("digest", request.decoded.digest.digest().to_string())
         .field("policy_hash", policy_hash.to_string())
         .field("summary", request.decoded.intent.summary())
+        .field("asked_by", asked_by(request))
         .field("eid", hex::encode(eid));
     Ok((charged, quorate_audit::append(txn, now, &event)?))
 }

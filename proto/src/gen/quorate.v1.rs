@@ -38,6 +38,16 @@ pub struct Attestation {
     #[prost(bytes = "vec", tag = "3")]
     pub signature: ::prost::alloc::vec::Vec<u8>,
 }
+/// An agent's own signature over what it asks for (Ed25519 over the text of `AgentRequest`; see docs/agents.md).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AgentSignature {
+    /// When the request is void, in Unix milliseconds; at most a day away.
+    #[prost(uint64, tag = "1")]
+    pub expires_at_ms: u64,
+    /// 64 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
 /// One policy rule that failed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RuleFailure {
@@ -173,6 +183,10 @@ pub struct CreateWalletRequest {
     pub agent: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub group: ::prost::alloc::string::String,
+    /// The agent's Ed25519 public key, 32 bytes: the wallet then signs only what is signed with it. Empty: the gateway's
+    /// word is taken. Decided here, for ever.
+    #[prost(bytes = "vec", tag = "4")]
+    pub agent_key: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetWalletRequest {
@@ -224,6 +238,9 @@ pub struct Wallet {
     /// The three nodes' attestations, by index.
     #[prost(message, repeated, tag = "11")]
     pub attestations: ::prost::alloc::vec::Vec<Attestation>,
+    /// See CreateWalletRequest.
+    #[prost(bytes = "vec", tag = "12")]
+    pub agent_key: ::prost::alloc::vec::Vec<u8>,
 }
 /// Nested message and enum types in `Wallet`.
 pub mod wallet {
@@ -730,6 +747,9 @@ pub struct SignRequest {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// For a wallet with an agent key: the agent's signature over this request. Others need none.
+    #[prost(message, optional, tag = "5")]
+    pub agent: ::core::option::Option<AgentSignature>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SignResponse {
@@ -3197,6 +3217,9 @@ pub struct StartKeygen {
     pub agent: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub group: ::prost::alloc::string::String,
+    /// The agent's Ed25519 public key; empty where the gateway's word is to be taken.
+    #[prost(bytes = "vec", tag = "4")]
+    pub agent_key: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartSign {
@@ -3209,6 +3232,8 @@ pub struct StartSign {
     pub policy_hash: ::prost::alloc::vec::Vec<u8>,
     #[prost(string, tag = "4")]
     pub idempotency_key: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub agent: ::core::option::Option<AgentSignature>,
 }
 /// One presignature for the wallet, to be kept in memory by both nodes until it is used once.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

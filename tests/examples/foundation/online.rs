@@ -20,6 +20,7 @@ pub(crate) async fn print(payments: u64) {
     let mut times = Vec::new();
     for number in 0..payments {
         let request = v1::SignRequest {
+            agent: None,
             wallet: WALLET.to_owned(),
             payload: Some(quorate_proto::payload_to_pb(&transfer(FRIEND, usdc(1), number))),
             idempotency_key: format!("online-{number}"),

@@ -1,6 +1,7 @@
 //! The rules, one per file. Each answers with its failures; none is no failure, and allows nothing by itself.
 
 mod active_hours;
+mod agent_signature;
 mod authorization;
 mod blocked;
 mod chains;
@@ -26,6 +27,8 @@ pub mod codes {
     pub const NO_POLICY: &str = "no_policy";
     /// The policy is another wallet's.
     pub const WALLET: &str = "wallet";
+    /// The wallet takes its agent's signature only, and that is not there.
+    pub const AGENT_SIGNATURE: &str = "agent_signature";
     /// No rule can allow this kind of payload.
     pub const KIND: &str = "kind";
     /// The chain is not allowed.
@@ -65,8 +68,9 @@ pub(crate) type Rule = fn(&Question<'_>) -> Vec<RuleFailure>;
 
 /// Every rule that needs no history, in the order in which failures are listed. Those that count come after them, in
 /// [`evaluate`](crate::evaluate()).
-pub(crate) const COUNTLESS: [Rule; 11] = [
+pub(crate) const COUNTLESS: [Rule; 12] = [
     wallet::check,
+    agent_signature::check,
     kind::check,
     chains::check,
     signer::check,

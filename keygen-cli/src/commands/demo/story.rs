@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::commands::demo::timings::Timings;
 use crate::commands::policy::put_in_force;
 use crate::commands::sign::{random, random_key};
-use crate::commands::wallet::create;
+use crate::commands::wallet::{New, create};
 use crate::dev::Layout;
 use crate::dev::layout::GROUP;
 use crate::files::{self, Mode};
@@ -78,7 +78,8 @@ impl Story {
     }
 
     async fn wallet(&mut self, name: &str, agent: &str) -> Result<WalletView, Refusal> {
-        let creating = create(&self.operator, name, agent, GROUP);
+        let new = New { wallet: name, agent, group: GROUP, agent_key: "" };
+        let creating = create(&self.operator, new);
         let wallet = self.timings.time(format!("wallet of {agent} (DKG 2-of-3)"), creating).await?;
         if wallet.state != "active" || !wallet.attestations_checked {
             return Err(Refusal::internal(format!(
@@ -139,7 +140,13 @@ impl Story {
 
     async fn ask(&mut self, step: &str, wallet: &WalletView, payload: Payload) -> Result<Outcome, Refusal> {
         let metadata = HashMap::from([("purpose".to_owned(), step.to_owned())]);
-        let order = Order { wallet: wallet.wallet.clone(), payload, idempotency_key: random_key(), metadata };
+        let order = Order {
+            wallet: wallet.wallet.clone(),
+            payload,
+            idempotency_key: random_key(),
+            metadata,
+            agent_key: None,
+        };
         self.timings.time(step, ask(&self.gateway, order)).await
     }
 }

@@ -88,7 +88,7 @@ pub(super) async fn run(
         authorization.valid_after, authorization.valid_before, authorization.nonce
     ));
     let payload = payment.payload(&authorization)?;
-    match ask(&client, order(output, request, payload)).await? {
+    match ask(&client, order(output, request, payload)?).await? {
         Outcome::Signed(signed) => {
             let x402 = json!({ "signature": signed.signature, "authorization": authorization });
             let words = format!("{}\n  x402 payload {x402}", signed.words());

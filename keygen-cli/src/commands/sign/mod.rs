@@ -12,6 +12,7 @@ use rand_core::{OsRng, RngCore};
 
 use crate::cli::Globals;
 use crate::client::Client;
+use crate::commands::agent::read_key;
 use crate::files;
 use crate::output::{Answer, DENIED, Output};
 use crate::payload::source::{MessageSource, TransactionSource};
@@ -72,6 +73,9 @@ pub(crate) struct Request {
     /// A note for the audit log; repeat for more
     #[arg(long = "note", value_name = "NAME=TEXT", value_parser = note)]
     notes: Vec<(String, String)>,
+    /// The agent's key (`quorate agent keygen`), for a wallet created with one: the agent asks for itself
+    #[arg(long, value_name = "FILE")]
+    agent_key: Option<PathBuf>,
 }
 
 fn note(text: &str) -> Result<(String, String), String> {
@@ -102,13 +106,13 @@ async fn send(
     payload: Payload,
 ) -> Result<Answer, Refusal> {
     let client = Client::connect(&Profile::find(globals, Caller::Gateway)?).await?;
-    match ask(&client, order(output, request, payload)).await? {
+    match ask(&client, order(output, request, payload)?).await? {
         Outcome::Signed(signed) => Answer::new(&signed, signed.words()),
         Outcome::Denied(denied) => Ok(Answer::new(&denied, denied.words())?.code(DENIED)),
     }
 }
 
-fn order(output: Output, request: Request, payload: Payload) -> Order {
+fn order(output: Output, request: Request, payload: Payload) -> Result<Order, Refusal> {
     let idempotency_key = request.idempotency_key.unwrap_or_else(|| {
         let key = random_key();
         // Said before the request leaves: whoever loses the answer needs it.
@@ -116,7 +120,8 @@ fn order(output: Output, request: Request, payload: Payload) -> Order {
         key
     });
     let metadata: HashMap<_, _> = request.notes.into_iter().collect();
-    Order { wallet: request.wallet.to_string(), payload, idempotency_key, metadata }
+    let agent_key = request.agent_key.as_deref().map(read_key).transpose()?;
+    Ok(Order { wallet: request.wallet.to_string(), payload, idempotency_key, metadata, agent_key })
 }
 
 /// A key nobody has used.
