@@ -22,6 +22,8 @@ pub(crate) static GRANTS: &[Grant] = &[
     Grant("/quorate.v1.PolicyService/GetPolicy", READERS),
     Grant("/quorate.v1.FreezeService/ApplyFreeze", &[Operator, Approver]),
     Grant("/quorate.v1.FreezeService/ListFreezes", READERS),
+    Grant("/quorate.v1.CeremonyService/RecordDrill", &[Operator]),
+    Grant("/quorate.v1.CeremonyService/RecordTranscript", &[Operator]),
     Grant("/quorate.v1.AuditService/Head", &[Operator, Auditor]),
     Grant("/quorate.v1.AuditService/List", &[Operator, Auditor]),
     Grant("/quorate.v1.ClusterService/EnrolGroup", &[Operator]),

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, ConfigError, ManifestFiles};
 use crate::coordinator::{Coordinator, Documents};
 use crate::db::Db;
+use crate::drills;
 use crate::freezes;
 use crate::ops::settle::settle;
 use crate::pin::{PinError, pin};
@@ -120,6 +121,7 @@ impl App {
         let broken = core.db.broken().clone();
         let health = LocalEndpoint::start(config.health, move || readiness(&broken)).await?;
         freezes::measure(&core.freezes.load());
+        drills::measure(&core.db).await.map_err(|error| StartError::Record(error.to_string()))?;
         let running = serve(core, listener, (identity, health), config.dev);
         tracing::info!(address = %running.address, cluster = %config.cluster, "serving");
         Ok(running)

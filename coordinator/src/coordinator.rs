@@ -38,7 +38,7 @@ pub(crate) struct Coordinator {
     pub(crate) demand: Demand,
     pub(crate) gate: Gate,
     pub(crate) signings: Signings,
-    /// One change at a time to a wallet, a group, the manifest or the freeze orders.
+    /// One change at a time to a wallet, a group, the manifest, the freeze orders or the record of ceremonies.
     pub(crate) changes: KeyedLocks<Change>,
     /// Work that goes on whether or not its caller still listens.
     pub(crate) tasks: TaskTracker,
@@ -51,6 +51,7 @@ pub(crate) enum Change {
     Group(GroupId),
     Manifest,
     Freezes,
+    Ceremonies,
 }
 
 impl Coordinator {

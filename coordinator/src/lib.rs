@@ -13,6 +13,7 @@ mod config;
 mod coordinator;
 mod db;
 mod demand;
+mod drills;
 mod error;
 mod freezes;
 mod gate;

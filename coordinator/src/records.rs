@@ -147,6 +147,40 @@ impl Record for FreezeRecord {
     }
 }
 
+/// A wallet's latest drill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DrillRecord {
+    pub(crate) wallet: WalletId,
+    pub(crate) group: GroupId,
+    /// By the offline machine's clock.
+    pub(crate) drilled_at: UnixMillis,
+    /// The text that was signed.
+    pub(crate) challenge: String,
+}
+
+impl Record for DrillRecord {
+    const TABLE: &'static str = "coordinator.drills";
+    fn key(&self) -> Vec<u8> {
+        self.wallet.as_str().as_bytes().to_vec()
+    }
+}
+
+/// How much of a ceremony's transcript is in the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CeremonyRecord {
+    /// The first step's hash, which names the transcript.
+    pub(crate) ceremony: B256,
+    pub(crate) steps: u64,
+    pub(crate) last: B256,
+}
+
+impl Record for CeremonyRecord {
+    const TABLE: &'static str = "coordinator.ceremonies";
+    fn key(&self) -> Vec<u8> {
+        self.ceremony.to_vec()
+    }
+}
+
 /// A manifest that was or is pinned. The one with the highest version is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ManifestRecord {

@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
+<<<<<<< HEAD
     agent, audit, demo, dev, freeze, group, manifest, node, policy, recover, recovery, sign, verify, wallet,
+=======
+    audit, ceremony, demo, dev, freeze, group, manifest, node, policy, recover, recovery, sign, verify,
+    wallet,
+>>>>>>> 92674ef (Ceremonies go on the cluster's record: drills, transcripts, and the alarm for a rehearsal overdue)
 };
 
 /// Operates a Quorate cluster: wallets whose keys are never in one place, and policies that decide what they sign.
@@ -80,6 +85,9 @@ pub(crate) enum Command {
     /// Move the money when a node is gone: offline, from two nodes' sealed files
     #[command(subcommand)]
     Recover(recover::Recover),
+    /// Tell the cluster what an offline ceremony did: it goes on record, and into the audit log
+    #[command(subcommand)]
+    Ceremony(ceremony::Ceremony),
     /// The identity that opens sealed shares, in custodians' pieces
     #[command(subcommand)]
     Recovery(recovery::Recovery),

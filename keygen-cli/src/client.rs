@@ -7,6 +7,7 @@ use quorate_manifest::Manifest;
 use quorate_proto::failure_of;
 use quorate_proto::v1;
 use quorate_proto::v1::audit_service_client::AuditServiceClient;
+use quorate_proto::v1::ceremony_service_client::CeremonyServiceClient;
 use quorate_proto::v1::cluster_service_client::ClusterServiceClient;
 use quorate_proto::v1::failure::Kind as FailureKind;
 use quorate_proto::v1::freeze_service_client::FreezeServiceClient;
@@ -79,6 +80,10 @@ impl Client {
 
     pub(crate) fn freezes(&self) -> FreezeServiceClient<Channel> {
         FreezeServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn ceremonies(&self) -> CeremonyServiceClient<Channel> {
+        CeremonyServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn audit(&self) -> AuditServiceClient<Channel> {

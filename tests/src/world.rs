@@ -166,6 +166,16 @@ impl World {
         )
     }
 
+    /// The YAML of a client's profile, for the CLI.
+    pub fn profile(&self, role: PeerRole, coordinator: SocketAddr) -> String {
+        let manifest = self.path("manifest.yaml");
+        format!(
+            "coordinator: {coordinator}\ncoordinator_id: {COORDINATOR}\nmanifest: {}\n{}",
+            manifest.display(),
+            self.tls(role, "somebody")
+        )
+    }
+
     fn shared(&self) -> String {
         let root: PersonKey = self.operator().public_key().to_openssh().unwrap().parse().unwrap();
         format!(

@@ -31,6 +31,8 @@ const TABLE: &[(&str, &[PeerRole])] = &[
     ("/quorate.v1.PolicyService/GetPolicy", &[Operator, Approver, Auditor]),
     ("/quorate.v1.FreezeService/ApplyFreeze", &[Operator, Approver]),
     ("/quorate.v1.FreezeService/ListFreezes", &[Operator, Approver, Auditor]),
+    ("/quorate.v1.CeremonyService/RecordDrill", &[Operator]),
+    ("/quorate.v1.CeremonyService/RecordTranscript", &[Operator]),
     ("/quorate.v1.AuditService/Head", &[Operator, Auditor]),
     ("/quorate.v1.AuditService/List", &[Operator, Auditor]),
     ("/quorate.v1.NodeRelay/Attach", &[Node]),

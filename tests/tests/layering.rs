@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transport", &["types"]),
     ("proto", &["types", "session"]),
     ("proto-codegen", &[]),
+    ("ceremony", &["types", "intent", "manifest"]),
     ("recovery", &["types", "intent", "session", "manifest", "mpc"]),
     (
         "coordinator",
@@ -31,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "policy",
             "manifest",
             "freeze",
+            "ceremony",
             "session",
             "store",
             "ledger",
@@ -71,12 +73,14 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
             "proto",
             "recovery",
+            "ceremony",
         ],
     ),
 ];
 
 /// Crates without disk, sockets or a runtime.
-const PURE: &[&str] = &["types", "intent", "policy", "manifest", "freeze", "mpc", "session", "recovery"];
+const PURE: &[&str] =
+    &["types", "intent", "policy", "manifest", "freeze", "ceremony", "mpc", "session", "recovery"];
 const IMPURE: &[&str] = &["tokio", "tonic", "hyper", "redb", "sled", "rustls", "mio", "socket2"];
 
 struct House {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::access::Caller;
 use crate::coordinator::{Change, Coordinator};
+use crate::drills;
 use crate::error::OpError;
 use crate::records::{GroupRecord, get, put};
 use crate::relay::Stage;
@@ -50,6 +51,7 @@ pub(crate) async fn enrol_group(
     });
     let ((receipt, record), synced) = write.await?;
     receipt.confirm(&synced);
+    drills::measure(&core.db).await?;
     Ok(record)
 }
 

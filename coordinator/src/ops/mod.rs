@@ -10,6 +10,8 @@ pub(crate) mod get_signing;
 pub(crate) mod list_groups;
 pub(crate) mod list_nodes;
 pub(crate) mod read_audit;
+pub(crate) mod record_drill;
+pub(crate) mod record_transcript;
 pub(crate) mod settle;
 pub(crate) mod sign;
 pub(crate) mod sign_online;

@@ -6,7 +6,7 @@ use quorate_types::WalletId;
 
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
-use crate::records::{PolicyRecord, Record, WalletRecord, get, page};
+use crate::records::{DrillRecord, PolicyRecord, Record, WalletRecord, get, page};
 use crate::wire::wallet_to_pb;
 
 const DEFAULT_PAGE: u32 = 100;
@@ -52,5 +52,7 @@ pub(crate) async fn list_wallets(
 
 fn in_full(read: &dyn Read, record: &WalletRecord) -> Result<v1::Wallet, OpError> {
     let policy = get::<PolicyRecord>(read, &record.key())?;
-    Ok(wallet_to_pb(record, policy.as_ref()))
+    let drill = get::<DrillRecord>(read, &record.key())?;
+    let drilled_at_ms = drill.map_or(0, |drill| drill.drilled_at);
+    Ok(v1::Wallet { drilled_at_ms, ..wallet_to_pb(record, policy.as_ref()) })
 }

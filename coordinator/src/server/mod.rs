@@ -1,6 +1,7 @@
 //! The gRPC edge: one file per service, each method converts, calls its operation and converts back.
 
 mod audit;
+mod ceremony;
 mod cluster;
 mod freeze;
 mod node_relay;
@@ -19,6 +20,7 @@ use quorate_transport::{AccessLayer, Connection};
 use tokio_stream::Stream;
 use tonic::transport::Server;
 use v1::audit_service_server::AuditServiceServer;
+use v1::ceremony_service_server::CeremonyServiceServer;
 use v1::cluster_service_server::ClusterServiceServer;
 use v1::freeze_service_server::FreezeServiceServer;
 use v1::node_relay_server::NodeRelayServer;
@@ -28,12 +30,15 @@ use v1::wallet_service_server::WalletServiceServer;
 
 use crate::access::GRANTS;
 use crate::coordinator::Coordinator;
+use crate::ops::record_transcript::MAX_TRANSCRIPT_BYTES;
 use routes::Routes;
 
 /// Requests of people and gateways: the largest payload, as JSON or bytes, with room to spare.
 const REQUEST_BYTES: usize = 512 * 1024;
 /// Documents: the largest body and its signatures.
 const DOCUMENT_BYTES: usize = 1 << 20;
+/// The largest transcript, with its head beside it.
+const TRANSCRIPT_BYTES: usize = MAX_TRANSCRIPT_BYTES + DOCUMENT_BYTES;
 /// Frames of nodes.
 const FRAME_BYTES: usize = 4 << 20;
 /// Calls at once on one connection.
@@ -72,6 +77,10 @@ pub(crate) async fn serve(
         )
         .with(
             FreezeServiceServer::new(freeze::Freezes(core.clone())).max_decoding_message_size(DOCUMENT_BYTES),
+        )
+        .with(
+            CeremonyServiceServer::new(ceremony::Ceremonies(core.clone()))
+                .max_decoding_message_size(TRANSCRIPT_BYTES),
         )
         .with(AuditServiceServer::new(audit::Audit(core.clone())).max_decoding_message_size(REQUEST_BYTES))
         .with(NodeRelayServer::new(node_relay::Relay(core)).max_decoding_message_size(FRAME_BYTES))

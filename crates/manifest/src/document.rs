@@ -31,17 +31,20 @@ pub enum Namespace {
     Readmission,
     /// Where a recovery may send the money.
     Sweep,
+    /// Where the transcript of an offline ceremony ends.
+    Ceremony,
 }
 
 impl Namespace {
     /// All kinds.
-    pub const ALL: [Namespace; 6] = [
+    pub const ALL: [Namespace; 7] = [
         Namespace::Manifest,
         Namespace::Policy,
         Namespace::Approval,
         Namespace::Freeze,
         Namespace::Readmission,
         Namespace::Sweep,
+        Namespace::Ceremony,
     ];
 
     /// The SSHSIG namespace: what `ssh-keygen -Y sign -n` is told.
@@ -53,6 +56,7 @@ impl Namespace {
             Namespace::Freeze => "freeze@quorate",
             Namespace::Readmission => "readmission@quorate",
             Namespace::Sweep => "sweep@quorate",
+            Namespace::Ceremony => "ceremony@quorate",
         }
     }
 }

@@ -10,7 +10,6 @@ mod party;
 mod pieces;
 mod readmission;
 mod relay;
-mod steps;
 mod sweep_policy;
 
 pub use facts::{Facts, WalletFacts};
@@ -25,5 +24,4 @@ pub use party::{PartyError, serve};
 pub use pieces::{PieceError, combine_pieces, seal_piece, split_identity};
 pub use readmission::{Readmission, ReadmissionError};
 pub use relay::{Ceremony, CeremonyError, Pipe};
-pub use steps::{Step, StepsError, next_step, read_steps};
 pub use sweep_policy::{SweepPolicy, SweepPolicyError};

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod audit;
+pub(crate) mod ceremony;
 pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod freeze;
@@ -37,6 +38,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<Answer, Refusal> {
         Command::Sign(command) => Box::pin(sign::run(command, globals, output)).await,
         Command::Verify(command) => verify::run(&command, globals),
         Command::Recover(command) => recover::run(command, globals, output),
+        Command::Ceremony(command) => Box::pin(ceremony::run(command, globals)).await,
         Command::Recovery(command) => recovery::run(command),
         Command::Demo(command) => Box::pin(demo::run(command, globals, output)).await,
     }

@@ -1,19 +1,22 @@
 //! `quorate recover`: moves the money when a node is gone. Offline, from files; the key never exists in one place.
 
 mod sweep;
+mod transcript;
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use quorate_ceremony::{DrillCertificate, DrillChallenge, Made, SIGNATURES};
 use quorate_intent::decode;
 use quorate_manifest::Namespace;
-use quorate_recovery::read_steps;
-use quorate_types::{Address, B256, Bytes, Clock, Payload, SystemClock, WalletId};
+use quorate_types::{Address, B256, Clock, Payload, PublicKey, SystemClock, WalletId};
 use serde_json::{Value, json};
+
+pub(crate) use transcript::head_file;
 
 use crate::cli::Globals;
 use crate::files::{self, Mode};
-use crate::output::{Answer, Output, table};
+use crate::output::{Answer, Output};
 use crate::payload::source::AnySource;
 use crate::recover::{Chosen, Files, Parties, Party, Record, Source, destination, serve};
 use crate::refusal::{OrRefuse, Refusal};
@@ -54,11 +57,16 @@ pub(crate) enum Recover {
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
     },
-    /// Check a transcript's chain and list its steps
-    Transcript {
+    /// Check a transcript's chain and signatures, and list its steps
+    Transcript(transcript::Transcript),
+    /// Sign where a transcript ends: writes FILE.head and FILE.head.sig, as `ssh-keygen -Y sign -n ceremony@quorate
+    /// FILE.head` does
+    SignTranscript {
         /// The transcript
-        #[arg(long, value_name = "FILE")]
         file: PathBuf,
+        /// An operator's ssh private key [default: the dev cluster's]
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
     },
     /// One party's process; the other commands start it
     #[command(hide = true)]
@@ -73,7 +81,8 @@ pub(crate) fn run(command: Recover, globals: &Globals, output: Output) -> Result
         Recover::Sweep(command) => sweep::one(&command, output),
         Recover::Fleet(command) => sweep::fleet(&command, output),
         Recover::SignPolicy { file, key } => sign_policy(globals, &file, key.as_deref()),
-        Recover::Transcript { file } => transcript(&file),
+        Recover::Transcript(command) => transcript::check(&command),
+        Recover::SignTranscript { file, key } => transcript::sign(globals, &file, key.as_deref()),
         Recover::Party(party) => {
             // Its standard output is the pipe, on which the reason of a refusal was said.
             let code = serve(&party).map_or_else(|refusal| refusal.kind.exit_code(), |()| 0);
@@ -84,7 +93,7 @@ pub(crate) fn run(command: Recover, globals: &Globals, output: Output) -> Result
 
 /// Both packages open, checked, and on the record.
 fn begin(source: &Source) -> Result<(Parties, Record, Value), Refusal> {
-    let pinned = source.files.manifest()?;
+    let pinned = source.files.trust.manifest()?;
     let chosen = source.files.packages(pinned.manifest())?.choose(&source.wallet, source.address)?;
     let mut record = Record::open(&source.files.transcript)?;
     let (parties, facts) = open(&source.files, (&source.wallet, &chosen), pinned.hash(), &mut record)?;
@@ -125,6 +134,12 @@ fn address(parties: &Parties) -> Address {
     hello.wallet.address
 }
 
+/// Whose signatures the two make.
+fn signer(parties: &Parties) -> (WalletId, PublicKey) {
+    let [hello, _] = parties.hellos();
+    (hello.wallet.wallet.clone(), hello.wallet.public_key)
+}
+
 fn verify(source: &Source) -> Result<Answer, Refusal> {
     let (parties, _record, facts) = begin(source)?;
     let [one, two] = parties.hellos();
@@ -142,33 +157,30 @@ fn drill(source: &Source, out: &std::path::Path) -> Result<Answer, Refusal> {
     }
     let (mut parties, mut record, facts) = begin(source)?;
     let [one, two] = parties.hellos();
-    // A personal message (EIP-191): no contract and no chain takes it for a payment.
-    let challenge = format!(
-        "Quorate recovery drill, version 1. This moves nothing.\ncluster: {}\nwallet: {}\naddress: {}\nUnix \
-         milliseconds: {}\nsessions: {} {}",
-        one.facts.cluster,
-        one.wallet.wallet,
-        one.wallet.address,
-        SystemClock.now(),
-        one.nonce,
-        two.nonce
-    );
-    let payload = Payload::Message(Bytes::from(challenge.clone().into_bytes()));
+    let challenge = DrillChallenge {
+        cluster: one.facts.cluster.clone(),
+        wallet: one.wallet.wallet.clone(),
+        address: one.wallet.address,
+        at_ms: SystemClock.now(),
+        sessions: [one.nonce, two.nonce],
+    };
+    let payload = challenge.payload();
     let signature = parties.sign(&payload)?;
-    let certificate = json!({
-        "quorate": "drill-certificate/v1", "challenge": challenge, "address": address(&parties),
-        "signature": format!("0x{}", hex::encode(signature.to_bytes())),
-        "verified_with": ["k256", "libsecp256k1"], "ceremony": facts,
-    });
+    let certificate = DrillCertificate::new(&challenge, &signature, facts);
     let text = serde_json::to_string_pretty(&certificate).or_internal("writing the certificate")?;
-    record.step("drill", json!({ "address": address(&parties), "challenge": challenge }))?;
+    let decoded = decode(&payload).or_internal("the challenge")?;
+    let said = (decoded.intent.summary(), decoded.digest.digest());
+    let made = Made::new(signer(&parties), said, &signature.to_bytes());
+    let about =
+        json!({ "address": address(&parties), "challenge": challenge.to_string(), SIGNATURES: [made] });
+    record.step("drill", about)?;
     files::create(out, format!("{text}\n").as_bytes(), Mode::Public)?;
     let words = format!(
-        "DRILLED: the two shares signed for {}\n  certificate  {}\n  check it  quorate verify --address {} \
-         --payload-message ... --signature ...",
+        "DRILLED: the two shares signed for {}\n  certificate  {}\n  next  when the cluster is there: quorate ceremony \
+         drill {}",
         address(&parties),
         out.display(),
-        address(&parties)
+        out.display()
     );
     Answer::new(&certificate, words)
 }
@@ -181,9 +193,11 @@ fn sign(source: &Source, payload: &Payload, confirm: Address) -> Result<Answer, 
     let about = json!({
         "summary": summary, "digest": decoded.digest.digest(), "payload_hash": payload.hash(),
     });
-    record.step("signing", about.clone())?;
+    record.step("signing", about)?;
     let signature = parties.sign(payload)?;
-    record.step("signed", about)?;
+    let said = (summary.clone(), decoded.digest.digest());
+    let made = Made::new(signer(&parties), said, &signature.to_bytes());
+    record.step("signed", json!({ "payload_hash": payload.hash(), SIGNATURES: [made] }))?;
     let signature_hex = format!("0x{}", hex::encode(signature.to_bytes()));
     let raw = quorate_intent::signed_transaction(payload, &signature);
     let raw = raw.map(|raw| format!("0x{}", hex::encode(&raw)));
@@ -215,15 +229,4 @@ fn sign_policy(globals: &Globals, file: &Path, key: Option<&Path>) -> Result<Ans
         signed.signer
     );
     Answer::new(&json!({ "file": file, "signer": signed.signer, "signatures": signed.count }), words)
-}
-
-fn transcript(file: &std::path::Path) -> Result<Answer, Refusal> {
-    let steps = read_steps(&files::read_text(file)?)
-        .map_err(|error| Refusal::invalid(format!("{}: {error}", file.display())).field("--file"))?;
-    let rows: Vec<_> = steps
-        .iter()
-        .map(|step| vec![step.sequence.to_string(), step.at_ms.to_string(), step.step.clone()])
-        .collect();
-    let last = steps.last().map_or_else(String::new, |step| format!("\nlast hash {}", step.hash));
-    Answer::new(&json!({ "steps": steps }), format!("{}{last}", table(&["#", "UNIX MS", "STEP"], &rows)))
 }

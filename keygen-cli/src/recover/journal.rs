@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use quorate_types::{Address, B256};
+use quorate_types::{Address, B256, Signature};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,9 @@ pub(crate) struct Swept {
     /// before it is signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) raw: Option<String>,
+    /// The signature alone, `r || s || v` as hex, for the transcript.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
 }
 
 type Key = (Address, u64, Slot);
@@ -91,12 +94,18 @@ impl Swept {
             summary: planned.decoded.intent.summary(),
             unsigned: hex::encode(planned.payload.as_bytes()),
             raw: None,
+            signature: None,
         }
     }
 
     /// The same line, with what the network takes.
-    pub(crate) fn signed(self, raw: String) -> Self {
-        Self { raw: Some(raw), ..self }
+    pub(crate) fn signed(self, raw: String, signature: &Signature) -> Self {
+        Self { raw: Some(raw), signature: Some(hex::encode(signature.to_bytes())), ..self }
+    }
+
+    /// The signature, where there is one.
+    pub(crate) fn signature(&self) -> Option<Vec<u8>> {
+        hex::decode(self.signature.as_ref()?).ok()
     }
 
     const fn key(&self) -> Key {

@@ -125,7 +125,7 @@ fn spawn(files: &Files, chosen: &Chosen) -> Result<(Waited, Pipe<ChildStdout, Ch
     let program = std::env::current_exe().or_internal("finding this program")?;
     let mut child = Command::new(program)
         .args(["recover", "party", "--manifest"])
-        .arg(&files.manifest)
+        .arg(&files.trust.manifest)
         .arg("--share")
         .arg(&chosen.share)
         .arg("--aux")

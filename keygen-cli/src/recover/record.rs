@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 
-use quorate_recovery::{Step, next_step, read_steps};
+use quorate_ceremony::{Step, next_step, read_steps};
 use quorate_types::{Clock, SystemClock};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;

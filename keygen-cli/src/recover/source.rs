@@ -14,18 +14,25 @@ use crate::refusal::{OrRefuse, Refusal};
 /// The index's name in a package directory.
 const INDEX: &str = "index.jsonl";
 
-/// Files only: nothing here needs a network.
+/// Whom to believe, from files.
 #[derive(Args, Clone)]
-pub(crate) struct Files {
+pub(crate) struct Trust {
     /// The cluster's manifest
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: PathBuf,
     /// Its signatures; repeat for more
     #[arg(long, value_name = "FILE", required = true)]
-    manifest_signature: Vec<PathBuf>,
+    pub(crate) manifest_signature: Vec<PathBuf>,
     /// An operator's public key, from your own records: the manifest must be signed by such; repeat for more
     #[arg(long, value_name = "FILE", required = true)]
-    root: Vec<PathBuf>,
+    pub(crate) root: Vec<PathBuf>,
+}
+
+/// Files only: nothing here needs a network.
+#[derive(Args, Clone)]
+pub(crate) struct Files {
+    #[command(flatten)]
+    pub(crate) trust: Trust,
     /// A node's directory of sealed files with its index.jsonl; give two, of two nodes
     #[arg(long, value_name = "DIR", required = true)]
     package: Vec<PathBuf>,
@@ -74,7 +81,7 @@ struct Directory {
     wallets: BTreeMap<WalletId, Vec<usize>>,
 }
 
-impl Files {
+impl Trust {
     /// The manifest, signed by a quorum of the given roots.
     pub(crate) fn manifest(&self) -> Result<Pinned, Refusal> {
         let body = files::read(&self.manifest)?;
@@ -89,7 +96,9 @@ impl Files {
             )
         })
     }
+}
 
+impl Files {
     /// The two directories, whole as their indices say.
     pub(crate) fn packages(&self, manifest: &Manifest) -> Result<Packages, Refusal> {
         let [first, second] = self.package.as_slice() else {

@@ -25,7 +25,7 @@ pub(crate) fn sweep(
         let swept = Swept::planned(job.from, planned);
         journal.write(&swept)?;
         let signature = sign(&planned.payload)?;
-        journal.write(&swept.signed(raw(job.from, planned, &signature)?))?;
+        journal.write(&swept.signed(raw(job.from, planned, &signature)?, &signature))?;
         signed += 1;
     }
     Ok(signed)

@@ -1,7 +1,7 @@
 //! Wallets.
 
 use quorate_proto::v1;
-use quorate_types::UnixMillis;
+use quorate_types::{Clock, SystemClock, UnixMillis};
 use serde::Serialize;
 
 use super::hex;
@@ -24,6 +24,8 @@ pub(crate) struct WalletView {
     pub(crate) policy_version: u64,
     pub(crate) policy_hash: String,
     pub(crate) attested_by: Vec<String>,
+    /// When a drill's certificate says that two of its shares can sign; 0 where none is on record.
+    pub(crate) drilled_at_ms: UnixMillis,
     /// Whether the attestations were verified here.
     pub(crate) attestations_checked: bool,
 }
@@ -49,6 +51,7 @@ impl From<v1::Wallet> for WalletView {
             epoch: wallet.epoch,
             created_at_ms: wallet.created_at_ms,
             policy_version: wallet.policy_version,
+            drilled_at_ms: wallet.drilled_at_ms,
         }
     }
 }
@@ -77,6 +80,7 @@ impl WalletView {
             ("address", self.address.clone()),
             ("public key", self.public_key.clone()),
             ("policy", policy),
+            ("last drill", last_drill(self.drilled_at_ms, SystemClock.now())),
             ("attested by", format!("{}{checked}", self.attested_by.join(", "))),
         ];
         lines.map(|(name, value)| format!("{name:<12} {value}").trim_end().to_owned()).join("\n")
@@ -104,9 +108,30 @@ impl WalletView {
     }
 }
 
+/// How long ago, in the largest unit that says it.
+fn last_drill(at: UnixMillis, now: UnixMillis) -> String {
+    const HOUR: UnixMillis = 60 * 60 * 1_000;
+    match (at, now.saturating_sub(at) / HOUR) {
+        (0, _) => "none on record".to_owned(),
+        (_, hours @ ..48) => format!("{hours} hours ago"),
+        (_, hours) => format!("{} days ago", hours / 24),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_drill_is_told_as_people_say_it() {
+        let day = 24 * 60 * 60 * 1_000;
+        for (ago, words) in
+            [(0, "0 hours ago"), (day, "24 hours ago"), (2 * day, "2 days ago"), (70 * day, "70 days ago")]
+        {
+            assert_eq!(last_drill(1_800_000_000_000 - ago, 1_800_000_000_000), words);
+        }
+        assert_eq!(last_drill(0, 1_800_000_000_000), "none on record");
+    }
 
     #[test]
     fn a_wallet_without_a_policy_says_that_everything_is_denied() {

@@ -69,6 +69,7 @@ impl Bench {
         for name in ["manifest.yaml", "manifest.sig", "recovery.key"] {
             fs::copy(world.path(name), dir.path().join(name)).unwrap();
         }
+        fs::copy(world.path("operator"), dir.path().join("operator.key")).unwrap();
         let root = world.operator().public_key().to_openssh().unwrap();
         fs::write(dir.path().join("root.pub"), root).unwrap();
         Self { dir }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::bench::{Bench, address};
 
-fn blocks(kind: &str) -> String {
+pub(crate) fn blocks(kind: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ceremony.md");
     let text = fs::read_to_string(path).unwrap();
     let start = format!("```sh {kind}\n");
@@ -16,7 +16,7 @@ fn blocks(kind: &str) -> String {
     blocks.concat()
 }
 
-fn run(bench: &Bench, script: &str) -> String {
+pub(crate) fn run(bench: &Bench, script: &str) -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_quorate")).parent().unwrap();
     let path = format!("{}:/usr/bin:/bin", program.display());
     let ran = Command::new("bash")

@@ -4,6 +4,7 @@
 mod bench;
 mod document;
 mod fleet;
+mod moving_on;
 mod refusals;
 mod restore;
 mod story;

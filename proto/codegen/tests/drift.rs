@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-const FILES: [&str; 7] = ["common", "wallets", "signing", "cluster", "freeze", "audit", "relay"];
+const FILES: [&str; 8] = ["common", "wallets", "signing", "cluster", "freeze", "audit", "ceremony", "relay"];
 
 #[test]
 fn generated_code_is_current() {

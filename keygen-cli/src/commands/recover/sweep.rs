@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use quorate_ceremony::{Made, SIGNATURES};
 use quorate_intent::{AssetId, chain_name, decimals, token};
 use quorate_types::{B256, U256, WalletId};
 use serde_json::{Value, json};
 
-use super::open;
+use super::{open, signer};
 use crate::files;
 use crate::output::{Answer, Output};
 use crate::recover::{
-    Broadcast, Chosen, Destination, Files, FleetPlan, Job, Journal, Packages, Plan, Record, Source, Swept,
-    To, WalletPlan, sweep,
+    Broadcast, Chosen, Destination, Files, FleetPlan, Job, Journal, Move, Packages, Plan, Record, Source,
+    Swept, To, WalletPlan, sweep,
 };
 use crate::refusal::{Kind, Refusal};
 
@@ -101,7 +102,7 @@ fn run(
     (to, out): (&To, &std::path::Path),
     output: Output,
 ) -> Result<Outcome, Refusal> {
-    let pinned = files.manifest()?;
+    let pinned = files.trust.manifest()?;
     let destination = to.destination(pinned.manifest())?;
     let packages = files.packages(pinned.manifest())?;
     let (planned, jobs) = plan(&packages, plans, &destination)?;
@@ -211,9 +212,13 @@ impl Run<'_> {
         let chosen = (&wallet.wallet, &wallet.chosen);
         let (mut parties, _) = open(self.files, chosen, self.manifest, &mut self.record)?;
         let signed = sweep(&mut self.journal, job, |payload| parties.sign(payload))?;
-        let list = job.moves.iter().filter_map(|one| self.journal.signed(job.from, one));
-        let list: Vec<Value> = list.map(view).collect();
-        self.record.step("swept", json!({ "from": job.from, "transactions": list }))?;
+        let made = |planned: &Move| {
+            let swept = self.journal.signed(job.from, planned)?;
+            let said = (swept.summary.clone(), planned.decoded.digest.digest());
+            Some(Made::new(signer(&parties), said, &swept.signature()?))
+        };
+        let made: Vec<_> = job.moves.iter().filter_map(made).collect();
+        self.record.step("swept", json!({ "from": job.from, SIGNATURES: made }))?;
         Ok(signed)
     }
 }
