@@ -5,12 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-<<<<<<< HEAD
-    agent, audit, demo, dev, freeze, group, manifest, node, policy, recover, recovery, sign, verify, wallet,
-=======
-    audit, ceremony, demo, dev, freeze, group, manifest, node, policy, recover, recovery, sign, verify,
-    wallet,
->>>>>>> 92674ef (Ceremonies go on the cluster's record: drills, transcripts, and the alarm for a rehearsal overdue)
+    agent, audit, ceremony, demo, dev, freeze, group, manifest, node, policy, recover, recovery, sign,
+    verify, wallet,
 };
 
 /// Operates a Quorate cluster: wallets whose keys are never in one place, and policies that decide what they sign.

@@ -2,11 +2,15 @@
 
 use std::sync::OnceLock;
 
+use quorate_manifest::{Manifest, Namespace};
 use quorate_mpc::fixtures::{group_aux, group_bytes};
+use quorate_mpc::{GroupAux, Moduli};
 use quorate_proto::v1;
+use quorate_recovery::{Entry, Facts, next_entry, seal_aux};
 use quorate_store::{Store, StoreError, update};
 use quorate_types::{B256, PublicKey, Role};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::{CLUSTER, Cluster, FRIEND, World};
 
@@ -66,10 +70,49 @@ fn enrolled(world: &World) {
         }
         keep(world.store(role).as_ref(), &records);
     }
+    sealed(world);
     let nodes = Role::ALL.map(|role| format!("{role}-1"));
     let group =
         json!({"v": 1, "record": {"group": "g1", "nodes": nodes, "aux_hash": hash, "enrolled_at": 1}});
     keep(world.coordinator_store().as_ref(), &[("coordinator.groups", serde_json::to_vec(&group).unwrap())]);
+}
+
+/// Writes what the cold node seals when a group is enrolled: its auxiliary info, and the first line of its index.
+fn sealed(world: &World) {
+    let document = world.manifest();
+    let manifest = Manifest::parse(&document.body).unwrap();
+    let group = manifest.groups().first().unwrap();
+    let aux = GroupAux::from_bytes(group_bytes(Role::Cold.index()), Moduli::Dev).unwrap();
+    let facts = Facts {
+        cluster: manifest.cluster().clone(),
+        node: group.cold.clone(),
+        role: Role::Cold,
+        group: group.id.clone(),
+        nodes: group.nodes().into_iter().cloned().collect(),
+        manifest_hash: document.hash(Namespace::Manifest),
+        aux_hash: aux.hash(),
+        created_at_ms: 1,
+    };
+    let key = quorate_node::identity::load(&world.path("cold/data")).unwrap();
+    let plain = seal_aux(&facts, &aux, &key).unwrap();
+    let file = age::encrypt_and_armor(&world.recovery().to_public(), &plain).unwrap();
+    let entry = Entry {
+        version: 1,
+        sequence: 0,
+        previous: B256::ZERO,
+        cluster: facts.cluster,
+        node: facts.node,
+        group: facts.group,
+        aux_hash: facts.aux_hash,
+        file: "group.g1.0000000000000000.aux.age".to_owned(),
+        sha256: hex::encode(Sha256::digest(&file)),
+        bytes: file.len() as u64,
+        created_at_ms: facts.created_at_ms,
+        wallet: None,
+    };
+    std::fs::write(world.path("cold/export").join(&entry.file), file).unwrap();
+    let line = next_entry(None, entry).unwrap().sign(&key).unwrap();
+    std::fs::write(world.path("cold/export/index.jsonl"), format!("{line}\n")).unwrap();
 }
 
 fn keep(store: &dyn Store, records: &[(&'static str, Vec<u8>)]) {

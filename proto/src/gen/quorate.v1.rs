@@ -238,16 +238,13 @@ pub struct Wallet {
     /// The three nodes' attestations, by index.
     #[prost(message, repeated, tag = "11")]
     pub attestations: ::prost::alloc::vec::Vec<Attestation>,
-<<<<<<< HEAD
     /// See CreateWalletRequest.
     #[prost(bytes = "vec", tag = "12")]
     pub agent_key: ::prost::alloc::vec::Vec<u8>,
-=======
     /// When two of its shares last proved in a drill that they can sign, by the offline machine's clock; 0 where no
     /// certificate is on record.
-    #[prost(uint64, tag = "12")]
+    #[prost(uint64, tag = "13")]
     pub drilled_at_ms: u64,
->>>>>>> 92674ef (Ceremonies go on the cluster's record: drills, transcripts, and the alarm for a rehearsal overdue)
 }
 /// Nested message and enum types in `Wallet`.
 pub mod wallet {
