@@ -1,5 +1,6 @@
 //! The store, off the async threads. An error after which the disk cannot be trusted stops the process.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use quorate_store::{Durable, Read, Store, Txn};
@@ -40,6 +41,22 @@ impl Db {
     ) -> Result<(T, Durable), OpError> {
         let store = self.store.clone();
         self.blocking(move || quorate_store::update(store.as_ref(), write)).await
+    }
+
+    /// Writes in one transaction, which is on disk when this returns; or, where `write` breaks, writes nothing.
+    pub(crate) async fn update_or_leave<T: Send + 'static, B: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut dyn Txn) -> Result<ControlFlow<B, T>, OpError> + Send + 'static,
+    ) -> Result<ControlFlow<B, (T, Durable)>, OpError> {
+        let store = self.store.clone();
+        let work = move || {
+            let mut txn = store.begin()?;
+            match write(txn.as_mut())? {
+                ControlFlow::Continue(written) => Ok(ControlFlow::Continue((written, txn.commit()?))),
+                ControlFlow::Break(left) => Ok(ControlFlow::Break(left)),
+            }
+        };
+        self.blocking(work).await
     }
 
     async fn blocking<T: Send + 'static>(

@@ -1,27 +1,26 @@
 //! The gate. No node hears of a signing that did not pass here: what starts a session takes [`Admitted`], and only
-//! [`Gate::admit`] makes one, out of a policy's approval, a synced reservation and an audit receipt.
+//! [`Gate::admit`] makes one, out of a policy's approval, a spend that is marked and synced, and an audit receipt.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use quorate_audit::Receipt;
 use quorate_freeze::FrozenSet;
 use quorate_intent::Decoded;
-use quorate_ledger::{Claim, IdempotencyKey, LedgerError, Reservation};
-use quorate_policy::SignedPolicy;
+use quorate_ledger::{IdempotencyKey, Releasing};
 use quorate_proto::v1;
 use quorate_session::AgentSignature;
-use quorate_types::{B256, Clock, ClusterId, Payload, WalletId};
-use tokio::sync::OwnedMutexGuard;
+use quorate_store::Durable;
+use quorate_types::{B256, Clock, ClusterId, Payload, PublicKey, WalletId};
 
 use crate::access::{Caller, SIGNERS};
 use crate::db::Db;
 use crate::error::OpError;
-use crate::keyed_locks::KeyedLocks;
-use crate::policies;
-use crate::question::{Question, Written};
-use crate::records::{Born, WalletRecord, get};
+use crate::parsed::Parsed;
+use crate::question::{Allowed, Question, Written};
+use crate::records::WalletRecord;
 use crate::wire;
 
 /// A well-formed request for a signature. What it says has not been judged.
@@ -35,7 +34,7 @@ pub(crate) struct Request {
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
-/// A request that may be put to the nodes, once.
+/// A request that may be put to the nodes, once. Its spend is on record: a crash from here on leaves it standing.
 pub(crate) struct Admitted {
     case: Case,
     budget: Budget,
@@ -43,8 +42,8 @@ pub(crate) struct Admitted {
 
 /// What was admitted, and by what.
 pub(crate) struct Case {
-    wallet: WalletRecord,
-    born: Born,
+    wallet: Arc<WalletRecord>,
+    public_key: PublicKey,
     request: Request,
     decoded: Decoded,
     policy_hash: B256,
@@ -53,9 +52,10 @@ pub(crate) struct Case {
 
 /// How an admitted request's spend is held.
 pub(crate) enum Budget {
-    /// Reserved just now.
-    Reserved(Reservation),
-    /// Held since an earlier try at this very request, which nodes may have been asked for. It stays spent.
+    /// Counted just now: nodes are asked for the first time.
+    Counted(Releasing),
+    /// Held since an earlier try at this very request, for which nodes may have been asked: nothing can prove that nothing
+    /// left them.
     Held,
 }
 
@@ -68,19 +68,12 @@ pub(crate) enum Verdict {
     Answered(Vec<u8>),
 }
 
-/// What the record says of a request.
-struct Known {
-    wallet: WalletRecord,
-    claim: Claim,
-    policy: Option<SignedPolicy>,
-}
-
 pub(crate) struct Gate {
     cluster: ClusterId,
     db: Db,
     clock: Arc<dyn Clock>,
-    wallets: KeyedLocks<WalletId>,
     freezes: Arc<ArcSwap<FrozenSet>>,
+    parsed: Arc<Parsed>,
 }
 
 impl Gate {
@@ -90,92 +83,63 @@ impl Gate {
         clock: Arc<dyn Clock>,
         freezes: Arc<ArcSwap<FrozenSet>>,
     ) -> Self {
-        Self { cluster, db, clock, wallets: KeyedLocks::default(), freezes }
+        Self { cluster, db, clock, freezes, parsed: Arc::default() }
     }
 
-    /// Holds a wallet's requests back, as long as the guard lives: what they are judged by is about to change.
-    pub(crate) async fn close(&self, wallet: &WalletId) -> OwnedMutexGuard<()> {
-        self.wallets.lock(wallet).await
-    }
-
-    /// Authorise, claim, decode, evaluate, reserve.
-    pub(crate) async fn admit(&self, caller: &Caller, request: Request) -> Result<Verdict, OpError> {
-        // 1. Authorise: the role table said so already; nobody signs by a slip in it.
+    /// Authorise; then claim, decode, evaluate, reserve and write it down, in one synced transaction. `at_hand` says
+    /// whether there is anybody to ask: where there is not, nothing is reserved.
+    pub(crate) async fn admit(
+        &self,
+        caller: &Caller,
+        request: Request,
+        at_hand: impl FnOnce(&WalletRecord) -> Result<(), OpError> + Send + 'static,
+    ) -> Result<Verdict, OpError> {
+        // The role table said so already; nobody signs by a slip in it.
         if !SIGNERS.contains(&caller.0.role()) {
             return Err(OpError::Forbidden(caller.0.to_string()));
         }
-        // From here on, one request of a wallet at a time: what is judged is what is reserved.
-        let _alone = self.wallets.lock(&request.wallet).await;
-
-        // 2. Claim: one key, one payload, one answer.
-        let Known { wallet, claim, policy } = self.known(&request).await?;
-        let before = match claim {
-            Claim::Conflict => return Err(LedgerError::Conflict.into()),
-            Claim::Done(answer) => return Ok(Verdict::Answered(answer)),
-            Claim::InFlight(state) => Some(state),
-            Claim::Fresh => None,
-        };
-        let Some(born) = wallet.born.clone() else {
-            return Err(OpError::conflict(
-                "wallet",
-                "its key generation is not complete, it cannot sign yet",
-            ));
-        };
-
-        // 3. Decode: what would the bytes do?
-        let decoded =
-            quorate_intent::decode(&request.payload).map_err(|error| OpError::invalid("payload", error))?;
-
-        // 4. Evaluate, reserve and write it down, in one synced transaction.
         let question = Question {
             cluster: self.cluster.clone(),
             caller: caller.clone(),
             request,
-            decoded,
-            policy,
-            agent: wallet.agent.clone(),
-            agent_key: wallet.agent_key,
-            public_key: born.public_key,
             freezes: self.freezes.load_full(),
             clock: Arc::clone(&self.clock),
+            parsed: Arc::clone(&self.parsed),
         };
-        let write = self.db.update(move |txn| Ok((question.answer(txn, before)?, question)));
-        let ((answer, question), synced) = write.await?;
-        let (policy_hash, reservation, receipt) = match answer {
-            Written::Denied(denial, receipt) => {
-                let denied = wire::denied(denial, &receipt.confirm(&synced));
-                return Ok(Verdict::Denied(Box::new(denied)));
+        let write = self.db.update_or_leave(move |txn| question.answer(txn, at_hand));
+        let (written, synced) = match write.await? {
+            ControlFlow::Continue(written) => written,
+            ControlFlow::Break(answer) => return Ok(Verdict::Answered(answer)),
+        };
+        match written {
+            Written::Allowed(allowed) => {
+                Ok(Verdict::Admitted(Box::new(Admitted::confirm(*allowed, &synced))))
             }
-            Written::Allowed { policy_hash, reservation, receipt } => (policy_hash, reservation, receipt),
-        };
-        let budget = reservation.map_or(Budget::Held, |pending| Budget::Reserved(pending.confirm(&synced)));
-        let (Question { request, decoded, .. }, receipt) = (question, receipt.confirm(&synced));
-        let case = Case { wallet, born, request, decoded, policy_hash, receipt };
-        Ok(Verdict::Admitted(Box::new(Admitted { case, budget })))
-    }
-
-    async fn known(&self, request: &Request) -> Result<Known, OpError> {
-        let (wallet, key, payload_hash) = (request.wallet.clone(), request.key.clone(), request.payload_hash);
-        let read = self.db.read(move |read| {
-            let record = get::<WalletRecord>(read, wallet.as_str().as_bytes())?;
-            Ok(Known {
-                wallet: record.ok_or_else(|| OpError::not_found("wallet", &wallet))?,
-                claim: quorate_ledger::claim(read, &wallet, &key, payload_hash)?,
-                policy: policies::in_force(read, &wallet)?,
-            })
-        });
-        read.await
+            Written::Denied(denial, receipt) => {
+                Ok(Verdict::Denied(Box::new(wire::denied(denial, &receipt.confirm(&synced)))))
+            }
+            Written::NotStarted(error, receipt) => {
+                receipt.confirm(&synced);
+                Err(error)
+            }
+        }
     }
 }
 
 impl Admitted {
+    fn confirm(allowed: Allowed, synced: &Durable) -> Self {
+        let Allowed { wallet, public_key, request, decoded, policy_hash, releasing, receipt } = allowed;
+        let budget = releasing.map_or(Budget::Held, |pending| Budget::Counted(pending.confirm(synced)));
+        let receipt = receipt.confirm(synced);
+        Self { case: Case { wallet, public_key, request, decoded, policy_hash, receipt }, budget }
+    }
+
     pub(crate) fn case(&self) -> &Case {
         &self.case
     }
 
-    /// The case, and its budget to be spent or given back: once.
-    pub(crate) fn into_parts(self) -> (Case, Budget) {
-        (self.case, self.budget)
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 }
 
@@ -184,8 +148,9 @@ impl Case {
         &self.wallet
     }
 
-    pub(crate) fn born(&self) -> &Born {
-        &self.born
+    /// The wallet's key.
+    pub(crate) fn public_key(&self) -> PublicKey {
+        self.public_key
     }
 
     pub(crate) fn request(&self) -> &Request {

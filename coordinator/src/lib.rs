@@ -21,6 +21,7 @@ mod keyed_locks;
 mod link;
 mod nodes;
 mod ops;
+mod parsed;
 mod pin;
 mod policies;
 mod pools;

@@ -52,7 +52,8 @@ pub(crate) fn page<T: Record>(read: &dyn Read, after: &[u8], limit: usize) -> Re
     found.into_iter().collect()
 }
 
-fn decode<T: Record>(key: &[u8], bytes: &[u8]) -> Result<T, OpError> {
+/// Reads a record's bytes.
+pub(crate) fn decode<T: Record>(key: &[u8], bytes: &[u8]) -> Result<T, OpError> {
     let shaped: Shaped<T> =
         serde_json::from_slice(bytes).map_err(|error| malformed::<T>(key, error.to_string()))?;
     if shaped.v != SHAPE || shaped.record.key() != key {

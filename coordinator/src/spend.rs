@@ -1,8 +1,8 @@
-//! An admitted signing's budget: marked as spent before the first message leaves, and given back only where every node
-//! says that nothing left it.
+//! How an admitted signing ends, and what becomes of its budget: it was marked as spent before the first message left, and
+//! is given back only where every node says that nothing left it.
 
 use quorate_audit::Event;
-use quorate_ledger::{NothingReleased, Releasing};
+use quorate_ledger::NothingReleased;
 use quorate_proto::v1;
 use quorate_types::NodeId;
 use serde_json::json;
@@ -13,53 +13,7 @@ use crate::gate::{Admitted, Budget, Case};
 use crate::ops::sign::Path;
 use crate::wire;
 
-/// An admitted signing whose spend is durably on record: only now may nodes hear of it. A crash from here on leaves the
-/// spend standing.
-pub(crate) struct Released {
-    case: Case,
-    spend: Spend,
-}
-
-enum Spend {
-    /// Nodes are asked for the first time.
-    Now(Releasing),
-    /// They may have been asked before, in a session whose end nobody knows: nothing can prove that nothing left.
-    Before,
-}
-
-/// Marks the spend, synced.
-pub(crate) async fn release(core: &Coordinator, admitted: Admitted) -> Result<Released, OpError> {
-    let (case, budget) = admitted.into_parts();
-    let reservation = match budget {
-        Budget::Reserved(reservation) => reservation,
-        Budget::Held => return Ok(Released { case, spend: Spend::Before }),
-    };
-    let write = core.db.update(move |txn| Ok(quorate_ledger::releasing(txn, &reservation)?));
-    let (releasing, synced) = write.await?;
-    Ok(Released { case, spend: Spend::Now(releasing.confirm(&synced)) })
-}
-
-/// Gives the budget back before any node was asked. What an earlier try holds stays held.
-pub(crate) async fn give_up(core: &Coordinator, admitted: Admitted, error: &OpError) -> Result<(), OpError> {
-    let (case, budget) = admitted.into_parts();
-    let event = event("sign.not_started", &case).field("error", json!(error.to_string()));
-    let now = core.clock.now();
-    let write = core.db.update(move |txn| {
-        if let Budget::Reserved(reservation) = budget {
-            quorate_ledger::void(txn, reservation.wallet(), reservation.key())?;
-        }
-        Ok(quorate_audit::append(txn, now, &event)?)
-    });
-    let (receipt, synced) = write.await?;
-    receipt.confirm(&synced);
-    Ok(())
-}
-
-impl Released {
-    pub(crate) fn case(&self) -> &Case {
-        &self.case
-    }
-
+impl Admitted {
     /// Records the answer for ever, and gives it.
     pub(crate) async fn finish(
         &self,
@@ -67,12 +21,12 @@ impl Released {
         signed: v1::Signed,
         path: Path,
     ) -> Result<v1::SignResponse, OpError> {
-        let event = event("sign.signed", &self.case)
+        let event = event("sign.signed", self.case())
             .field("signature", json!(hex::encode(&signed.signature)))
             .field("path", json!(path.as_str()))
             .field("session_eid", json!(hex::encode(&signed.session_eid)))
             .field("intent", wire::attestation_json(signed.intent.as_ref()));
-        let (wallet, key) = (self.case.request().wallet.clone(), self.case.request().key.clone());
+        let (wallet, key) = (self.case().request().wallet.clone(), self.case().request().key.clone());
         let now = core.clock.now();
         let write = core.db.update(move |txn| {
             let receipt = quorate_audit::append(txn, now, &event)?;
@@ -96,7 +50,7 @@ impl Released {
         denial: v1::Denial,
         nothing_released: Option<Vec<NodeId>>,
     ) -> Result<v1::SignResponse, OpError> {
-        let event = event("sign.denied", &self.case).field("denial", wire::denial_json(&denial));
+        let event = event("sign.denied", self.case()).field("denial", wire::denial_json(&denial));
         let receipt = self.end(core, event, nothing_released).await?;
         Ok(wire::denied(denial, &receipt))
     }
@@ -108,7 +62,7 @@ impl Released {
         error: &OpError,
         nothing_released: Option<Vec<NodeId>>,
     ) -> Result<(), OpError> {
-        let event = event("sign.failed", &self.case).field("error", json!(error.to_string()));
+        let event = event("sign.failed", self.case()).field("error", json!(error.to_string()));
         self.end(core, event, nothing_released).await.map(drop)
     }
 
@@ -132,7 +86,7 @@ impl Released {
     }
 
     fn proof(&self, nothing_released: Option<Vec<NodeId>>) -> Option<NothingReleased> {
-        let Spend::Now(releasing) = &self.spend else { return None };
+        let Budget::Counted(releasing) = self.budget() else { return None };
         let (wallet, key) = (releasing.wallet().clone(), releasing.key().clone());
         NothingReleased::said_by(nothing_released?, wallet, key, releasing.attempt()).ok()
     }

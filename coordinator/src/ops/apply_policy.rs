@@ -35,24 +35,20 @@ pub(crate) async fn apply_policy(
         hash: policy.hash(),
         document,
     };
-    let wallet = {
-        let _judged_by_one_or_the_other = core.gate.close(policy.wallet()).await;
-        let now = core.clock.now();
-        let record = record.clone();
-        let write = core.db.update(move |txn| {
-            let key = record.wallet.as_str().as_bytes();
-            let wallet = get::<WalletRecord>(txn, key)?;
-            let wallet = wallet.ok_or_else(|| OpError::not_found("wallet", &record.wallet))?;
-            if let Some(present) = policies::in_force(txn, &record.wallet)? {
-                policy.supersedes(&present).map_err(|error| OpError::conflict("policy", error))?;
-            }
-            put(txn, &record)?;
-            Ok((quorate_audit::append(txn, now, &event(&caller, &record))?, wallet))
-        });
-        let ((receipt, wallet), synced) = write.await?;
-        receipt.confirm(&synced);
-        wallet
-    };
+    let now = core.clock.now();
+    let written = record.clone();
+    let write = core.db.update(move |txn| {
+        let key = written.wallet.as_str().as_bytes();
+        let wallet = get::<WalletRecord>(txn, key)?;
+        let wallet = wallet.ok_or_else(|| OpError::not_found("wallet", &written.wallet))?;
+        if let Some(present) = policies::in_force(txn, &written.wallet)? {
+            policy.supersedes(&present).map_err(|error| OpError::conflict("policy", error))?;
+        }
+        put(txn, &written)?;
+        Ok((quorate_audit::append(txn, now, &event(&caller, &written))?, wallet))
+    });
+    let ((receipt, wallet), synced) = write.await?;
+    receipt.confirm(&synced);
     let links = core.attached(&core.group(&wallet.group)?, &DECIDERS);
     let nodes = Push::policy(&record).deliver(&links, core.deadlines.policy()).await?;
     Ok((record, nodes))

@@ -18,13 +18,12 @@ use tokio::time::Instant;
 use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
-use crate::gate::{Admitted, Case, Request, Verdict};
+use crate::gate::{Admitted, Request, Verdict};
 use crate::ops::sign_online::sign_online;
 use crate::ops::signed::checked;
-use crate::relay::Convened;
+use crate::records::WalletRecord;
 use crate::session_run::{Ended, Plan, run};
 use crate::signings::{Answer, Place};
-use crate::spend::{self, Released};
 use crate::why::{Why, why};
 use crate::wire;
 
@@ -52,8 +51,12 @@ pub(crate) async fn sign(core: &Arc<Coordinator>, caller: Caller, request: Reque
     }
 }
 
-async fn pass_the_gate(core: &Coordinator, caller: &Caller, request: Request) -> Answer {
-    match core.gate.admit(caller, request).await? {
+async fn pass_the_gate(core: &Arc<Coordinator>, caller: &Caller, request: Request) -> Answer {
+    let at_hand = {
+        let core = Arc::clone(core);
+        move |wallet: &WalletRecord| core.seats(&core.group(&wallet.group)?, &SIGNERS).map(drop)
+    };
+    match core.gate.admit(caller, request, at_hand).await? {
         Verdict::Admitted(admitted) => ask_the_nodes(core, *admitted).await,
         Verdict::Denied(denied) => Ok(*denied),
         Verdict::Answered(answer) => repeat(&answer),
@@ -62,36 +65,41 @@ async fn pass_the_gate(core: &Coordinator, caller: &Caller, request: Request) ->
 
 async fn ask_the_nodes(core: &Coordinator, admitted: Admitted) -> Answer {
     let deadline = Instant::now() + core.deadlines.sign();
-    // Both nodes and room for a session come first: while nobody has been asked, the budget can still be given back.
-    let (group, convened) = match convene(core, admitted.case()) {
-        Ok(ready) => ready,
-        Err(error) => {
-            spend::give_up(core, admitted, &error).await?;
-            return Err(error);
-        }
-    };
-    let released = spend::release(core, admitted).await?;
-    core.demand.used(&released.case().request().wallet, &group.id, Instant::now());
-    let (mut ended, mut path) = match sign_online(core, &released, &group, deadline).await {
+    let group = core.group(&admitted.case().wallet().group)?;
+    core.demand.used(&admitted.case().request().wallet, &group.id, Instant::now());
+    let (mut ended, mut path) = match sign_online(core, &admitted, &group, deadline).await {
         Some(ended) => (ended, Path::Presignature),
-        None => (run(convened, plan(&released, deadline)).await, Path::Session),
+        None => match session(core, &admitted, &group, deadline).await {
+            Ok(ended) => (ended, Path::Session),
+            Err(error) => {
+                // Nobody was asked, but for a presignature that somebody did not hold.
+                let nobody = SIGNERS.iter().map(|role| group.of(*role).clone()).collect();
+                admitted.failed(core, &error, Some(nobody)).await?;
+                return Err(error);
+            }
+        },
     };
     if may_try_again(&ended, &group)
-        && let Ok((_, convened)) = convene(core, released.case())
+        && let Ok(again) = session(core, &admitted, &group, deadline).await
     {
-        tracing::info!(wallet = %released.case().request().wallet, "the network failed, trying once more");
-        (ended, path) = (run(convened, plan(&released, deadline)).await, Path::Session);
+        tracing::info!(wallet = %admitted.case().request().wallet, "the network failed, tried once more");
+        (ended, path) = (again, Path::Session);
     }
     core.pools.nudge();
     metrics::counter!("quorate_sign_path_total", "path" => path.as_str()).increment(1);
-    conclude(core, released, (ended, group), path).await
+    conclude(core, admitted, (ended, group), path).await
 }
 
-fn convene<'a>(core: &'a Coordinator, case: &Case) -> Result<(Group, Convened<'a>), OpError> {
-    let group = core.group(&case.wallet().group)?;
-    let seats = core.seats(&group, &SIGNERS)?;
-    let convened = core.relay.convene(seats, None)?;
-    Ok((group, convened))
+/// The interactive protocol, where both nodes are there and there is room for one more session.
+async fn session(
+    core: &Coordinator,
+    admitted: &Admitted,
+    group: &Group,
+    deadline: Instant,
+) -> Result<Ended, OpError> {
+    let convened = core.relay.convene(core.seats(group, &SIGNERS)?, None)?;
+    let (protocol, decisive) = (Protocol::Sign(start(admitted)), Some(Role::Service.index()));
+    Ok(run(convened, Plan { protocol, decisive, deadline }).await)
 }
 
 /// How a signature was made.
@@ -113,9 +121,9 @@ impl Path {
     }
 }
 
-/// What the nodes are asked. It takes the proof that the spend is on record.
-pub(crate) fn start(released: &Released) -> v1::StartSign {
-    let case = released.case();
+/// What the nodes are asked. It takes the proof that the request was admitted, and its spend is on record.
+pub(crate) fn start(admitted: &Admitted) -> v1::StartSign {
+    let case = admitted.case();
     let request = case.request();
     v1::StartSign {
         wallet: request.wallet.to_string(),
@@ -124,10 +132,6 @@ pub(crate) fn start(released: &Released) -> v1::StartSign {
         idempotency_key: request.key.to_string(),
         agent: request.agent.as_ref().map(agent_to_pb),
     }
-}
-
-fn plan(released: &Released, deadline: Instant) -> Plan {
-    Plan { protocol: Protocol::Sign(start(released)), decisive: Some(Role::Service.index()), deadline }
 }
 
 /// Only where the network failed and nothing had left either node.
@@ -139,16 +143,16 @@ fn may_try_again(ended: &Ended, group: &Group) -> bool {
 
 async fn conclude(
     core: &Coordinator,
-    released: Released,
+    admitted: Admitted,
     (ended, group): (Ended, Group),
     path: Path,
 ) -> Answer {
     if let Some(Outcome::Signed(signed)) = ended.outcome_of(&group.service) {
         let pinned = core.pinned.load_full();
-        return match checked(released.case(), signed, (&group, pinned.manifest())) {
-            Ok(signed) => released.finish(core, signed, path).await,
+        return match checked(admitted.case(), signed, (&group, pinned.manifest())) {
+            Ok(signed) => admitted.finish(core, signed, path).await,
             Err(error) => {
-                released.failed(core, &error, None).await?;
+                admitted.failed(core, &error, None).await?;
                 Err(error)
             }
         };
@@ -156,10 +160,10 @@ async fn conclude(
     let nothing_released = ended.nothing_released();
     match why(&ended) {
         Why::Denied(node, denial) => {
-            released.denied(core, wire::denial_of(&node, denial), nothing_released).await
+            admitted.denied(core, wire::denial_of(&node, denial), nothing_released).await
         }
         Why::Failed { error, .. } => {
-            released.failed(core, &error, nothing_released).await?;
+            admitted.failed(core, &error, nothing_released).await?;
             Err(error)
         }
     }

@@ -12,10 +12,10 @@ use quorate_types::{B256, Role};
 use tokio::time::Instant;
 
 use crate::coordinator::Coordinator;
+use crate::gate::Admitted;
 use crate::ops::sign::start;
 use crate::relay::Heard;
 use crate::session_run::{Ended, ask};
-use crate::spend::Released;
 
 /// Presignatures tried for one request before it gets a session of its own: more than one the nodes do not agree on is
 /// no accident.
@@ -25,14 +25,14 @@ const TRIES: usize = 2;
 /// nothing will be, and the interactive protocol is to be run.
 pub(crate) async fn sign_online(
     core: &Coordinator,
-    released: &Released,
+    admitted: &Admitted,
     group: &Group,
     deadline: Instant,
 ) -> Option<Ended> {
     for _ in 0..TRIES {
-        let wallet = &released.case().request().wallet;
+        let wallet = &admitted.case().request().wallet;
         let id = core.pools.take(wallet, group)?;
-        let ended = both(core, released, (group, id), deadline).await;
+        let ended = both(core, admitted, (group, id), deadline).await;
         if core.pools.ended(group, is_at_fault(&ended), Instant::now()) {
             metrics::counter!("quorate_pairs_quarantined_total").increment(1);
             tracing::error!(group = %group.id, "this pair's presignatures are left alone: one of its nodes is at fault");
@@ -48,12 +48,12 @@ pub(crate) async fn sign_online(
 
 async fn both(
     core: &Coordinator,
-    released: &Released,
+    admitted: &Admitted,
     (group, id): (&Group, B256),
     deadline: Instant,
 ) -> Ended {
     let question = |contribution: Vec<u8>| {
-        let (presignature, request) = (id.to_vec(), Some(start(released)));
+        let (presignature, request) = (id.to_vec(), Some(start(admitted)));
         Protocol::Online(v1::StartOnline { presignature, request, contribution })
     };
     let agent = one(core, (group, Role::Agent), question(Vec::new()), deadline).await;

@@ -22,7 +22,7 @@ pub(crate) fn checked(
     let decoded = case.decoded();
     let digest = decoded.digest.digest();
     let by_service = |reason: String| fault(&group.service, reason);
-    let signature = Signature::from_bytes(&signed.signature, digest, case.born().public_key)
+    let signature = Signature::from_bytes(&signed.signature, digest, case.public_key())
         .map_err(|error| by_service(error.to_string()))?;
     let attestation = signed.intent.as_ref().ok_or_else(|| by_service("no signed intent".to_owned()))?;
     check_intent(case, (attestation, &signed.eid), (group, manifest))?;

@@ -6,6 +6,11 @@ use quorate_types::{Bytes, Payload, U256};
 use super::rig::{LARGE, PAYEE, Rig, SMALL, STRANGER, caller, denial_of, payment, request, wallet};
 use crate::error::OpError;
 use crate::gate::Verdict;
+use crate::records::WalletRecord;
+
+fn at_hand(_: &WalletRecord) -> Result<(), OpError> {
+    Ok(())
+}
 
 fn native_spent(rig: &Rig) -> U256 {
     let asset = quorate_intent::AssetId::native(84532);
@@ -16,12 +21,13 @@ fn native_spent(rig: &Rig) -> U256 {
 async fn what_policy_allows_is_reserved_and_written_down() {
     let rig = Rig::new();
     let request = request("k", payment(SMALL, PAYEE));
-    let Ok(Verdict::Admitted(admitted)) = rig.core.gate.admit(&caller(PeerRole::Gateway), request).await
+    let Ok(Verdict::Admitted(admitted)) =
+        rig.core.gate.admit(&caller(PeerRole::Gateway), request, at_hand).await
     else {
         panic!("not admitted")
     };
     assert_eq!(admitted.case().receipt().sequence, 2, "after the manifest");
-    assert_eq!(rig.entry("k").unwrap().state, State::Reserved);
+    assert_eq!(rig.entry("k").unwrap().state, State::Releasing, "in the same transaction");
     assert_eq!(native_spent(&rig), U256::from(SMALL));
     assert_eq!(rig.audit(), ["manifest.pinned", "sign.allowed"]);
 }
@@ -32,7 +38,7 @@ async fn what_policy_denies_leaves_only_an_audit_entry_and_a_usable_key() {
     for payload in
         [payment(LARGE, PAYEE), payment(SMALL, STRANGER), Payload::Message(Bytes::from_static(b"x"))]
     {
-        let verdict = rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payload)).await;
+        let verdict = rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payload), at_hand).await;
         let Ok(Verdict::Denied(denied)) = verdict else { panic!("not denied") };
         let denial = denial_of(&denied);
         assert_eq!(denial.decided_by, "coordinator");
@@ -41,7 +47,8 @@ async fn what_policy_denies_leaves_only_an_audit_entry_and_a_usable_key() {
     }
     assert_eq!((rig.entry("k"), native_spent(&rig)), (None, U256::ZERO));
     assert_eq!(rig.audit()[1..], ["sign.denied"; 3]);
-    let admitted = rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE))).await;
+    let admitted =
+        rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE)), at_hand).await;
     assert!(matches!(admitted, Ok(Verdict::Admitted(_))));
 }
 
@@ -50,7 +57,8 @@ async fn a_wallet_without_a_policy_may_sign_nothing() {
     let rig = Rig::new();
     let _synced =
         quorate_store::update(rig.store.as_ref(), |txn| txn.delete("coordinator.policies", b"w")).unwrap();
-    let verdict = rig.core.gate.admit(&caller(PeerRole::Operator), request("k", payment(SMALL, PAYEE))).await;
+    let verdict =
+        rig.core.gate.admit(&caller(PeerRole::Operator), request("k", payment(SMALL, PAYEE)), at_hand).await;
     let Ok(Verdict::Denied(denied)) = verdict else { panic!("not denied") };
     assert!(denial_of(&denied).policy_hash.is_empty());
 }
@@ -67,7 +75,8 @@ async fn a_policy_that_was_altered_in_the_store_stops_everything() {
         txn.put("coordinator.policies", b"w", &altered)
     })
     .unwrap();
-    let verdict = rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE))).await;
+    let verdict =
+        rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE)), at_hand).await;
     assert!(matches!(verdict, Err(OpError::Internal(_))));
 }
 
@@ -76,15 +85,15 @@ async fn refusals_come_before_anything_is_written() {
     let rig = Rig::new();
     let gate = &rig.core.gate;
     for role in [PeerRole::Approver, PeerRole::Auditor, PeerRole::Node, PeerRole::Coordinator] {
-        let refused = gate.admit(&caller(role), request("k", payment(SMALL, PAYEE))).await;
+        let refused = gate.admit(&caller(role), request("k", payment(SMALL, PAYEE)), at_hand).await;
         assert!(matches!(refused, Err(OpError::Forbidden(_))), "{role}");
     }
     let mut unknown = request("k", payment(SMALL, PAYEE));
     unknown.wallet = "nobody".parse().unwrap();
-    let refused = gate.admit(&caller(PeerRole::Gateway), unknown).await;
+    let refused = gate.admit(&caller(PeerRole::Gateway), unknown, at_hand).await;
     assert!(matches!(refused, Err(OpError::NotFound { what: "wallet", .. })));
     let nonsense = request("k", Payload::Transaction(Bytes::from_static(&[2, 0xc0])));
-    let refused = gate.admit(&caller(PeerRole::Gateway), nonsense).await;
+    let refused = gate.admit(&caller(PeerRole::Gateway), nonsense, at_hand).await;
     assert!(matches!(refused, Err(OpError::Invalid { field, .. }) if field == "payload"));
     assert_eq!(rig.audit(), ["manifest.pinned"]);
 }
@@ -93,14 +102,14 @@ async fn refusals_come_before_anything_is_written() {
 async fn one_key_names_one_payload() {
     let rig = Rig::new();
     let gateway = caller(PeerRole::Gateway);
-    let first = rig.core.gate.admit(&gateway, request("k", payment(SMALL, PAYEE))).await;
+    let first = rig.core.gate.admit(&gateway, request("k", payment(SMALL, PAYEE)), at_hand).await;
     assert!(matches!(first, Ok(Verdict::Admitted(_))));
-    let other = rig.core.gate.admit(&gateway, request("k", payment(SMALL + 1, PAYEE))).await;
+    let other = rig.core.gate.admit(&gateway, request("k", payment(SMALL + 1, PAYEE)), at_hand).await;
     assert!(matches!(other, Err(OpError::Conflict { field: "idempotency_key", .. })));
-    // Nobody was asked for the first one: its reservation is taken over, not added to.
-    let again = rig.core.gate.admit(&gateway, request("k", payment(SMALL, PAYEE))).await;
+    // Nodes may have been asked for the first one: its spend is held, and counts once.
+    let again = rig.core.gate.admit(&gateway, request("k", payment(SMALL, PAYEE)), at_hand).await;
     assert!(matches!(again, Ok(Verdict::Admitted(_))));
-    assert_eq!(rig.entry("k").unwrap().attempt, 2);
+    assert_eq!(rig.entry("k").unwrap().attempt, 1);
     assert_eq!(native_spent(&rig), U256::from(SMALL));
 }
 
@@ -109,8 +118,11 @@ async fn nothing_is_admitted_on_a_sync_that_failed() {
     for aftermath in [Aftermath::Kept, Aftermath::Lost] {
         let rig = Rig::new();
         rig.store.fail_commit_after(0, aftermath);
-        let verdict =
-            rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE))).await;
+        let verdict = rig
+            .core
+            .gate
+            .admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE)), at_hand)
+            .await;
         assert!(matches!(&verdict, Err(error) if error.is_fatal()), "{aftermath:?}");
         assert!(rig.core.db.broken().is_cancelled());
     }
@@ -130,8 +142,11 @@ async fn a_frozen_wallet_is_denied_by_the_order_also_after_a_crash() {
     let approver = || caller(PeerRole::Approver);
     apply_freeze(&rig.core, approver(), order(1, "freeze")).await.unwrap();
     for rig in [&rig, &rig.restarted()] {
-        let verdict =
-            rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE))).await;
+        let verdict = rig
+            .core
+            .gate
+            .admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE)), at_hand)
+            .await;
         let Ok(Verdict::Denied(denied)) = verdict else { panic!("not denied") };
         assert_eq!(denial_of(&denied).failures[0].rule, "frozen");
         assert_eq!(native_spent(rig), U256::ZERO);
@@ -139,7 +154,8 @@ async fn a_frozen_wallet_is_denied_by_the_order_also_after_a_crash() {
     apply_freeze(&rig.core, approver(), order(2, "unfreeze")).await.unwrap();
     let stale = apply_freeze(&rig.core, approver(), order(1, "freeze")).await;
     assert!(matches!(stale, Err(OpError::Conflict { field: "order", .. })));
-    let admitted = rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE))).await;
+    let admitted =
+        rig.core.gate.admit(&caller(PeerRole::Gateway), request("k", payment(SMALL, PAYEE)), at_hand).await;
     assert!(matches!(admitted, Ok(Verdict::Admitted(_))));
     let kinds = rig.audit();
     assert_eq!(kinds.iter().filter(|kind| *kind == "freeze.applied").count(), 2, "{kinds:?}");

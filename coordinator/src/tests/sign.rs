@@ -72,7 +72,8 @@ async fn a_missing_node_is_named_and_costs_nothing() {
     let agent = rig.attach(Role::Agent, &[]);
     let error = rig.sign("k", payment(SMALL, PAYEE)).await.unwrap_err();
     assert!(matches!(error, OpError::Unavailable { nodes, .. } if nodes == [node(Role::Service)]));
-    assert_eq!((agent.sessions(), state(&rig), spent(&rig)), (0, State::Void, U256::ZERO));
+    assert_eq!((agent.sessions(), rig.entry("k"), spent(&rig)), (0, None, U256::ZERO));
+    assert_eq!(rig.audit()[1..], ["sign.not_started"]);
     rig.attach(Role::Service, &[]);
     signature_of(&rig.sign("k", payment(SMALL, PAYEE)).await.unwrap());
 }
@@ -239,20 +240,34 @@ async fn the_agents_intent_must_name_exactly_this() {
 async fn a_sync_that_fails_before_release_keeps_the_nodes_in_the_dark() {
     let rig = Rig::new();
     let (agent, service) = rig.attach_signers(&[], &[]);
-    rig.store.fail_commit_after(1, Aftermath::Lost);
+    rig.store.fail_commit_after(0, Aftermath::Lost);
     assert!(rig.sign("k", payment(SMALL, PAYEE)).await.unwrap_err().is_fatal());
     assert_eq!((agent.sessions(), service.sessions()), (0, 0));
     let rig = rig.restarted();
-    let settled = settle(&rig.core.db, 0).await.unwrap();
-    assert_eq!(settled, Settled { voided: 1, left_spent: 0 });
-    assert_eq!(spent(&rig), U256::ZERO);
+    assert_eq!(settle(&rig.core.db, 0).await.unwrap(), Settled::default());
+    assert_eq!((rig.entry("k"), spent(&rig)), (None, U256::ZERO));
+}
+
+/// The disk had it, and only the answer was lost: nobody can tell that from nodes that were asked.
+#[tokio::test]
+async fn a_spend_that_is_on_disk_is_held_for_its_request() {
+    let rig = Rig::new();
+    let (agent, _service) = rig.attach_signers(&[], &[]);
+    rig.store.fail_commit_after(0, Aftermath::Kept);
+    assert!(rig.sign("k", payment(SMALL, PAYEE)).await.unwrap_err().is_fatal());
+    assert_eq!(agent.sessions(), 0);
+    let rig = rig.restarted();
+    assert_eq!(settle(&rig.core.db, 0).await.unwrap(), Settled { voided: 0, left_spent: 1 });
+    rig.attach_signers(&[], &[]);
+    signature_of(&rig.sign("k", payment(SMALL, PAYEE)).await.unwrap());
+    assert_eq!((state(&rig), spent(&rig)), (State::Done, U256::from(SMALL)), "counted once");
 }
 
 #[tokio::test]
 async fn a_sync_that_fails_at_the_answer_gives_none_and_leaves_the_spend() {
     let rig = Rig::new();
     let (_agent, _service) = rig.attach_signers(&[], &[]);
-    rig.store.fail_commit_after(2, Aftermath::Lost);
+    rig.store.fail_commit_after(1, Aftermath::Lost);
     assert!(rig.sign("k", payment(SMALL, PAYEE)).await.unwrap_err().is_fatal());
     let rig = rig.restarted();
     let settled = settle(&rig.core.db, 0).await.unwrap();

@@ -31,7 +31,7 @@ pub use error::LedgerError;
 pub use history::Before;
 pub use key::{IdempotencyKey, IdempotencyKeyError};
 pub use pending::Pending;
-pub use progress::{Releasing, finish, releasing};
+pub use progress::{Releasing, finish, releasing, reserve_releasing};
 pub use reserve::{Reservation, reserve};
 pub use spend::spent;
 pub use void::{NothingReleased, NothingReleasedError, void, void_releasing};

@@ -15,6 +15,11 @@ impl<T> Pending<T> {
         Self(value)
     }
 
+    /// The value, for a step of the same transaction: neither is there without the other.
+    pub(crate) fn in_same_transaction(self) -> T {
+        self.0
+    }
+
     /// The value, now that it is on disk.
     pub fn confirm(self, _synced: &Durable) -> T {
         self.0

@@ -1,9 +1,11 @@
 //! From a reservation to an answer.
 
+use quorate_policy::{Approval, Full};
 use quorate_store::Txn;
-use quorate_types::{UnixMillis, WalletId};
+use quorate_types::{B256, UnixMillis, WalletId};
 
 use crate::entry::{Progress, require, write};
+use crate::reserve::reserve;
 use crate::{IdempotencyKey, LedgerError, Pending, Reservation, State};
 
 /// Proof that a request is durably marked [`State::Releasing`]: from here nodes may be asked, and a crash leaves the
@@ -49,6 +51,21 @@ pub fn releasing(txn: &mut dyn Txn, reservation: &Reservation) -> Result<Pending
     }
     write(txn, wallet, key, &record)?;
     Ok(Pending::new(Releasing { wallet: wallet.clone(), key: key.clone(), attempt: *attempt }))
+}
+
+/// [`reserve()`] and [`releasing`] in one transaction, for who asks nodes as soon as it is synced. A crash before they are
+/// asked leaves the spend standing too: it is held for the same request, should it come again.
+///
+/// # Errors
+/// As [`reserve()`].
+pub fn reserve_releasing(
+    txn: &mut dyn Txn,
+    approval: Approval<Full>,
+    key: &IdempotencyKey,
+    payload_hash: B256,
+) -> Result<Pending<Releasing>, LedgerError> {
+    let reservation = reserve(txn, approval, key, payload_hash)?.in_same_transaction();
+    releasing(txn, &reservation)
 }
 
 /// Records the answer of a request that is [`State::Releasing`]; its spend stands for ever. Returns the answer, to be

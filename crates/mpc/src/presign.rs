@@ -135,15 +135,22 @@ impl Combiner {
                 reason: "must be one per participant, in order",
             });
         }
-        for (party, partial) in partials {
-            check_partial(&self.public, &self.participants, *party, partial, self.data)?;
-        }
         let parts: Vec<_> = partials.iter().map(|(_, partial)| partial.0).collect();
-        let signature = cggmp24::PartialSignature::combine(&parts, &self.public, self.data)
-            .ok_or_else(|| MpcError::Bug("valid partial signatures do not combine".to_owned()))?;
+        // The library checks each of them, and does not say which one is wrong.
+        let Some(signature) = cggmp24::PartialSignature::combine(&parts, &self.public, self.data) else {
+            return Err(self.wrong(partials));
+        };
         let (r, s) = (signature.r.to_be_bytes(), signature.s.to_be_bytes());
         Signature::verified(B256::from_slice(&r), B256::from_slice(&s), self.digest, self.public_key)
             .map_err(|error| MpcError::Bug(error.to_string()))
+    }
+
+    fn wrong(&self, partials: &[(PartyIndex, PartialSignature)]) -> MpcError {
+        let check = |(party, partial)| {
+            check_partial(&self.public, &self.participants, party, partial, self.data).err()
+        };
+        let wrong = partials.iter().map(|(party, partial)| (*party, partial)).find_map(check);
+        wrong.unwrap_or_else(|| MpcError::Bug("valid partial signatures do not combine".to_owned()))
     }
 }
 

@@ -26,6 +26,11 @@ fn main() -> Result<(), Failure> {
     );
     let redb = open(&dir.path().join("redb"), &binding, &Kek::from_file(&kek_file)?)?;
     report("redb", measure(&redb, commits)?);
+    let began = Instant::now();
+    let times = measure_together(&redb, commits)?;
+    let each = began.elapsed() / u32::try_from(times.len().max(1))?;
+    report("redb, 32 at once", times);
+    println!("  {:<18} {each:>9.3?} a commit", "");
     let sled = open_sled(&dir.path().join("sled"), &binding, &Kek::from_file(&kek_file)?)?;
     report("sled", measure(&sled, commits)?);
     report("fsync alone", measure_fsync(dir.path(), commits)?);
@@ -33,18 +38,33 @@ fn main() -> Result<(), Failure> {
 }
 
 /// What one signature writes, about: a reservation, a slot and an audit leaf.
+fn write(store: &Arc<dyn Store>, i: u64) -> Result<Duration, StoreError> {
+    let (value, start) = ([0x5a; 256], Instant::now());
+    let ((), _durable) = update::<_, StoreError>(&**store, |txn| {
+        txn.put("ledger", &i.to_be_bytes(), &value)?;
+        txn.put("slots", &i.to_be_bytes(), &value)?;
+        txn.put("audit", &i.to_be_bytes(), &value)
+    })?;
+    Ok(start.elapsed())
+}
+
 fn measure(store: &Arc<dyn Store>, commits: u64) -> Result<Vec<Duration>, StoreError> {
-    let value = [0x5a; 256];
-    let one = |i: u64| {
-        let start = Instant::now();
-        let ((), _durable) = update::<_, StoreError>(&**store, |txn| {
-            txn.put("ledger", &i.to_be_bytes(), &value)?;
-            txn.put("slots", &i.to_be_bytes(), &value)?;
-            txn.put("audit", &i.to_be_bytes(), &value)
-        })?;
-        Ok(start.elapsed())
-    };
-    (0..commits).map(one).collect()
+    (0..commits).map(|i| write(store, i)).collect()
+}
+
+/// Writers that come together share a commit.
+fn measure_together(store: &Arc<dyn Store>, commits: u64) -> Result<Vec<Duration>, Failure> {
+    std::thread::scope(|scope| {
+        let writer = |n: u64| {
+            move || (0..commits / 4).map(|i| write(store, n << 32 | i)).collect::<Result<Vec<_>, _>>()
+        };
+        let writers: Vec<_> = (1..=32).map(|n| scope.spawn(writer(n))).collect();
+        let mut times = Vec::new();
+        for writer in writers {
+            times.extend(writer.join().map_err(|_| "a writer panicked")??);
+        }
+        Ok(times)
+    })
 }
 
 /// The disk's own share of it.
@@ -63,5 +83,5 @@ fn report(name: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at =
         |percent: usize| times.get(times.len() * percent / 100).or(times.last()).copied().unwrap_or_default();
-    println!("  {name:<12} p50 {:>9.3?}  p95 {:>9.3?}  p99 {:>9.3?}", at(50), at(95), at(99));
+    println!("  {name:<18} p50 {:>9.3?}  p95 {:>9.3?}  p99 {:>9.3?}", at(50), at(95), at(99));
 }

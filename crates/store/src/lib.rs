@@ -17,14 +17,13 @@ mod kek;
 mod kek_config;
 mod keyspace;
 mod open;
+mod overlay;
 mod poison;
 mod redb_store;
 mod seal;
 mod sealed;
 mod store;
 
-#[cfg(any(feature = "doubles", feature = "sled"))]
-mod overlay;
 #[cfg(feature = "sled")]
 mod sled_store;
 

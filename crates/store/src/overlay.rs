@@ -1,8 +1,8 @@
-//! A write that is kept beside its base until it commits, for backends without transactions of their own.
+//! A write that is kept beside its base until it commits.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 
 use zeroize::Zeroizing;
 
@@ -79,6 +79,7 @@ impl IntoIterator for Overlay {
 }
 
 /// Visits a base alone.
+#[cfg(any(feature = "doubles", feature = "sled"))]
 pub(crate) fn visit_all(
     range: &Range,
     base: impl Iterator<Item = Record>,
@@ -87,7 +88,7 @@ pub(crate) fn visit_all(
     for record in base {
         let (whole, value) = record?;
         let Some(key) = range.strip(&whole) else { break };
-        if let ControlFlow::Break(()) = visit(key, &value) {
+        if visit(key, &value).is_break() {
             break;
         }
     }
