@@ -43,10 +43,13 @@ pub(crate) struct RulesDraft {
     /// Who may be paid.
     #[serde(default)]
     pub(crate) recipients: Vec<RecipientDraft>,
-    /// For how many seconds from now an EIP-3009 authorization may stay usable. Without it none is signed.
+    /// For how many seconds from now an EIP-3009 authorization or EIP-2612 permit may stay usable. Without it none is signed.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u64")]
     pub(crate) max_authorization_lifetime_s: Option<u64>,
+    /// Who may be allowed to take tokens later, by approve or permit, and how many. Without a line nobody.
+    #[serde(default)]
+    pub(crate) allowances: Vec<AllowanceDraft>,
     /// Who must get nothing, whatever else allows it.
     #[serde(default)]
     pub(crate) blocked: Vec<RecipientDraft>,
@@ -68,6 +71,25 @@ pub(crate) struct RulesDraft {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(crate) not_after: Option<String>,
+}
+
+/// The most a spender may be allowed of a token. It counts in full when it is signed.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AllowanceDraft {
+    /// USDC.
+    pub(crate) asset: String,
+    /// The chain's name.
+    pub(crate) chain: String,
+    /// The address that may take it, with its EIP-55 checksum.
+    #[schemars(regex(pattern = "^0x[0-9a-fA-F]{40}$"))]
+    pub(crate) spender: String,
+    /// What people call it.
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) label: String,
+    /// Whole coins as an exact decimal number in quotes, such as "25.00". Unlimited allowances are never signed.
+    #[schemars(regex(pattern = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"))]
+    pub(crate) max: String,
 }
 
 /// The most of one asset over time.

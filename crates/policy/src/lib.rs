@@ -6,7 +6,7 @@
 //! counts against it and what was asked, so that a denial can be understood and acted on. An [`Approval`] is made nowhere
 //! else, and only a [`Full`] one may be counted in a ledger.
 //!
-//! Two sorts of fields: what is allowed (`chains`, `per_transaction`, `max_fee`, `recipients`, lifetimes), where each line
+//! Two sorts of fields: what is allowed (`chains`, `per_transaction`, `max_fee`, `recipients`, `allowances`, lifetimes), where each line
 //! allows more, and limits to it (`blocked`, `cumulative`, `velocity`, `active_hours`, `not_before`, `not_after`), where
 //! each line allows less.
 
@@ -40,7 +40,7 @@ pub use finding::{Finding, Severity};
 pub use history::{Counted, History, Past};
 pub use hours::ActiveHours;
 pub use lint::lint;
-pub use policy::{Cumulative, FORMAT, Per, Policy, Recipient, Velocity};
+pub use policy::{Allowance, Cumulative, FORMAT, Per, Policy, Recipient, Velocity};
 pub use rules::codes;
 pub use schema::json_schema;
 pub use signed::SignedPolicy;

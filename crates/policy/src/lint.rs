@@ -42,8 +42,12 @@ fn whole(policy: &Policy, findings: &mut Findings) {
 fn lifetime(policy: &Policy, findings: &mut Findings) {
     let path = "rules.max_authorization_lifetime_s";
     match policy.max_authorization_lifetime_s {
-        None => findings.warn(path, "absent: EIP-3009 authorizations (x402 payments) will be denied"),
-        Some(0) => findings.warn(path, "0: EIP-3009 authorizations (x402 payments) will be denied"),
+        None => {
+            findings.warn(path, "absent: EIP-3009 authorizations (x402 payments) and permits will be denied")
+        }
+        Some(0) => {
+            findings.warn(path, "0: EIP-3009 authorizations (x402 payments) and permits will be denied")
+        }
         Some(limit) if limit > LONG_LIFETIME_S => {
             findings.warn(path, "longer than a week: a signed authorization stays usable all that time");
         }
@@ -117,6 +121,13 @@ fn limits(policy: &Policy, findings: &mut Findings) {
             let message =
                 format!("{} has no per_transaction line: this one has no effect", named(limit.asset));
             findings.warn(path, message);
+        }
+    }
+    for (asset, spender) in policy.allowances.keys() {
+        if !policy.per_transaction.contains_key(asset) {
+            let message =
+                format!("{} has no per_transaction line: nothing is allowed to {spender}", named(*asset));
+            findings.warn("rules.allowances", message);
         }
     }
     if policy.velocity.iter().any(|limit| limit.max == 0) {

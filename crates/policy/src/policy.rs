@@ -23,6 +23,15 @@ pub struct Recipient {
     pub chains: Option<BTreeSet<ChainId>>,
 }
 
+/// The most a spender may be allowed to take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    /// What people call the spender.
+    pub label: String,
+    /// Base units.
+    pub max: U256,
+}
+
 /// Whom a limit counts for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -80,6 +89,7 @@ pub struct Policy {
     pub(crate) max_fee: BTreeMap<ChainId, U256>,
     pub(crate) recipients: BTreeMap<Address, Recipient>,
     pub(crate) max_authorization_lifetime_s: Option<u64>,
+    pub(crate) allowances: BTreeMap<(AssetId, Address), Allowance>,
     pub(crate) blocked: BTreeMap<Address, Recipient>,
     pub(crate) cumulative: Vec<Cumulative>,
     pub(crate) velocity: Vec<Velocity>,
@@ -144,6 +154,11 @@ impl Policy {
     /// For how many seconds an authorization may stay usable; `None`: none is signed.
     pub const fn max_authorization_lifetime_s(&self) -> Option<u64> {
         self.max_authorization_lifetime_s
+    }
+
+    /// The most each spender may be allowed of each token.
+    pub const fn allowances(&self) -> &BTreeMap<(AssetId, Address), Allowance> {
+        &self.allowances
     }
 
     /// Who must get nothing, whatever else allows it.

@@ -1,5 +1,6 @@
 //! From text to a policy. Every problem becomes a finding, so that one pass serves both reading and linting.
 
+mod allowances;
 mod assets;
 mod limits;
 mod people;
@@ -43,6 +44,7 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
     let per_transaction = assets::caps(&rules.per_transaction, findings);
     let max_fee = assets::fees(&rules.max_fee, findings);
     let recipients = people::read("rules.recipients", &rules.recipients, findings);
+    let allowances = allowances::allowances(&rules.allowances, findings);
     let blocked = people::read("rules.blocked", &rules.blocked, findings);
     let cumulative = limits::cumulative(&rules.cumulative, findings);
     let velocity = limits::velocity(&rules.velocity, findings);
@@ -68,6 +70,7 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
         max_fee,
         recipients,
         max_authorization_lifetime_s: rules.max_authorization_lifetime_s,
+        allowances,
         blocked,
         cumulative,
         velocity,

@@ -44,7 +44,7 @@ pub(super) fn read(
 }
 
 /// In capitals and small letters mixed, the checksum must be right: one wrong letter pays a stranger, for ever.
-fn address(text: &str) -> Result<Address, &'static str> {
+pub(super) fn address(text: &str) -> Result<Address, &'static str> {
     let digits = text.strip_prefix("0x").unwrap_or_default();
     if digits.len() != 40 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err("expected 0x and 40 hex digits");
@@ -65,7 +65,7 @@ pub(crate) fn is_checksummed(digits: &str) -> bool {
 }
 
 /// A label is printed beside its address: it must not be able to hide or reorder what stands there.
-fn check_label(label: &str) -> Result<(), &'static str> {
+pub(super) fn check_label(label: &str) -> Result<(), &'static str> {
     let unseen = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

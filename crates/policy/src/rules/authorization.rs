@@ -1,4 +1,5 @@
-//! For how long an EIP-3009 authorization may stay usable: once signed it cannot be taken back from here.
+//! For how long an EIP-3009 authorization or an EIP-2612 permit may stay usable: once signed it cannot be taken back from
+//! here.
 
 use quorate_intent::Action;
 
@@ -7,7 +8,11 @@ use crate::{RuleFailure, words};
 
 pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
     let intent = question.facts.intent;
-    if !matches!(intent.action, Action::TokenTransfer { authorization: Some(_), .. }) {
+    let authorization = matches!(
+        intent.action,
+        Action::TokenTransfer { authorization: Some(_), .. } | Action::TokenPermit { .. }
+    );
+    if !authorization {
         return Vec::new();
     }
     let limit_s = question.policy.max_authorization_lifetime_s();
@@ -22,7 +27,7 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
     if intent.validity.not_before_s.is_some_and(|first_s| first_s > last_s) {
         return fail("the authorization can never be used", "an end before its beginning".to_owned());
     }
-    // `validBefore` is the first second at which it is no longer usable. In u128 nothing can overflow.
+    // `validBefore` is the first second at which it is no longer usable, a permit's `deadline` the last at which it is. In u128 nothing can overflow.
     let end_ms = (u128::from(last_s) + 1) * 1000;
     let Some(left_ms) = end_ms.checked_sub(u128::from(question.facts.now)).filter(|left| *left > 0) else {
         return fail("the authorization is over", format!("an end at {} Unix seconds", end_ms / 1000));

@@ -11,7 +11,7 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
     };
     Failure {
         reason: format!("no rule of this policy version can allow {kind}"),
-        limit: "native transfer, token transfer, EIP-3009 authorization".to_owned(),
+        limit: "native transfer, token transfer, EIP-3009 authorization, approve, EIP-2612 permit".to_owned(),
         requested: kind.to_owned(),
         ..Failure::default()
     }
@@ -21,10 +21,11 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
 /// What the action is called, where nothing can allow it. Exhaustive: a new action must be decided about here.
 const fn refused(action: &Action) -> Option<&'static str> {
     match action {
-        Action::NativeTransfer { .. } | Action::TokenTransfer { .. } => None,
+        Action::NativeTransfer { .. }
+        | Action::TokenTransfer { .. }
+        | Action::TokenApprove { .. }
+        | Action::TokenPermit { .. } => None,
         Action::TokenTransferFrom { .. } => Some("a token transferFrom"),
-        Action::TokenApprove { .. } => Some("a token approve"),
-        Action::TokenPermit { .. } => Some("an EIP-2612 permit"),
         Action::ContractCall { .. } => Some("a contract call"),
         Action::TypedData(_) => Some("typed data of an unknown kind"),
         Action::PersonalMessage { .. } => Some("a personal message"),

@@ -2,6 +2,7 @@
 
 mod active_hours;
 mod agent_signature;
+mod allowances;
 mod authorization;
 mod blocked;
 mod chains;
@@ -37,6 +38,8 @@ pub mod codes {
     pub const SIGNER_MISMATCH: &str = "signer_mismatch";
     /// The recipient is not allowed.
     pub const RECIPIENTS: &str = "recipients";
+    /// An allowance to a spender or of an amount that has no line.
+    pub const ALLOWANCES: &str = "allowances";
     /// An address is forbidden, whatever else allows it.
     pub const BLOCKED: &str = "blocked";
     /// Too much of an asset, or an asset without a cap.
@@ -75,6 +78,7 @@ pub(crate) const COUNTLESS: [Rule; 12] = [
     chains::check,
     signer::check,
     recipients::check,
+    allowances::check,
     blocked::check,
     per_transaction::check,
     max_fee::check,

@@ -5,7 +5,7 @@ use crate::{RuleFailure, words};
 
 pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
     let intent = question.facts.intent;
-    // Kinds that name no recipient are refused as kinds.
+    // Spenders have lines of their own; other kinds that name no recipient are refused as kinds.
     let Some(address) = intent.recipient() else {
         return Vec::new();
     };

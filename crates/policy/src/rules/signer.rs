@@ -7,7 +7,10 @@ use crate::RuleFailure;
 
 pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
     let (intent, address) = (question.facts.intent, question.facts.address);
-    let authorization = matches!(intent.action, Action::TokenTransfer { authorization: Some(_), .. });
+    let authorization = matches!(
+        intent.action,
+        Action::TokenTransfer { authorization: Some(_), .. } | Action::TokenPermit { .. }
+    );
     let requested = match intent.signer {
         Some(signer) if signer == address => return Vec::new(),
         Some(signer) => signer.to_string(),

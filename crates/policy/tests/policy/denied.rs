@@ -109,12 +109,7 @@ fn kinds_nothing_can_allow_are_denied_whoever_is_paid() {
         message: TypedValue::Struct(vec![]),
     };
     let actions = [
-        (Action::TokenApprove { token, spender: shop, amount }, "a token approve"),
         (Action::TokenTransferFrom { token, owner, recipient: shop, amount }, "a token transferFrom"),
-        (
-            Action::TokenPermit { token, owner, spender: shop, amount, nonce: U256::ZERO },
-            "an EIP-2612 permit",
-        ),
         (Action::ContractCall { to: shop, selector: None, data: Bytes::new() }, "a contract call"),
         (Action::TypedData(Box::new(typed)), "typed data of an unknown kind"),
         (Action::PersonalMessage { bytes: Bytes::new(), text: None }, "a personal message"),
@@ -125,7 +120,10 @@ fn kinds_nothing_can_allow_are_denied_whoever_is_paid() {
         assert_eq!(failures.len(), 1, "{name}: {failures:?}");
         assert_eq!(failures[0].rule, "kind");
         assert_eq!(failures[0].reason, format!("no rule of this policy version can allow {name}"));
-        assert_eq!(failures[0].limit, "native transfer, token transfer, EIP-3009 authorization");
+        assert_eq!(
+            failures[0].limit,
+            "native transfer, token transfer, EIP-3009 authorization, approve, EIP-2612 permit"
+        );
     }
 }
 

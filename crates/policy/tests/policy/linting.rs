@@ -58,7 +58,7 @@ fn empty_lists_are_pointed_out() {
         "warning: rules.chains: empty: every request will be denied",
         "warning: rules.per_transaction: empty: every request will be denied",
         "warning: rules.recipients: empty: every request will be denied",
-        "warning: rules.max_authorization_lifetime_s: absent: EIP-3009 authorizations (x402 payments) will be denied",
+        "warning: rules.max_authorization_lifetime_s: absent: EIP-3009 authorizations (x402 payments) and permits will be denied",
     ];
     assert_eq!(told(body), expected);
 }
@@ -139,8 +139,8 @@ fn odd_limits_are_pointed_out() {
             "_s: 3600",
             "_s: 0",
             &[
-                "warning: rules.max_authorization_lifetime_s: 0: EIP-3009 authorizations (x402 payments) will be \
-               denied",
+                "warning: rules.max_authorization_lifetime_s: 0: EIP-3009 authorizations (x402 payments) and permits will \
+               be denied",
             ],
         ),
     ]);

@@ -283,12 +283,13 @@ fn intent() -> impl Strategy<Value = Intent> {
     )
 }
 
-const ORDER: [&str; 8] = [
+const ORDER: [&str; 9] = [
     "wallet",
     "kind",
     "chains",
     "signer_mismatch",
     "recipients",
+    "allowances",
     "per_transaction",
     "max_fee",
     "max_authorization_lifetime_s",

@@ -25,6 +25,7 @@ fn the_schema_knows_every_field_and_no_others() {
         names(rules),
         [
             "active_hours",
+            "allowances",
             "blocked",
             "chains",
             "cumulative",
@@ -42,6 +43,7 @@ fn the_schema_knows_every_field_and_no_others() {
         "CapDraft",
         "FeeDraft",
         "RecipientDraft",
+        "AllowanceDraft",
         "CumulativeDraft",
         "VelocityDraft",
         "WindowDraft",
