@@ -112,7 +112,8 @@ impl Question {
         let (address, now) = (public_key.address(), self.clock.now());
         let (intent, asked) = (&decoded.intent, self.asked(wallet, now));
         let facts = Facts { wallet: &wallet.wallet, address, intent, now, asked };
-        let decision = evaluate(policy.as_deref(), &facts, &Before::request(txn, &self.request.key))?;
+        let before = Before::request(txn, &self.request.key, intent.once());
+        let decision = evaluate(policy.as_deref(), &facts, &before)?;
         Ok(match quorate_freeze::judge(&self.freezes, &wallet.agent, &facts, decision) {
             Decision::Allow(approval) => Ok(approval),
             Decision::Deny(denial) => Err(wire::denial_to_pb(&denial)),

@@ -133,7 +133,7 @@ impl Request {
     ) -> Result<Approval<Full>, SessionError> {
         self.still_in_force(node)?;
         let facts = self.facts(node);
-        let before = Before::payload(ledger, self.payload_hash);
+        let before = Before::payload(ledger, self.payload_hash, self.decoded.intent.once());
         self.judge(node, &facts, evaluate(Some(&self.policy), &facts, &before)?)
     }
 

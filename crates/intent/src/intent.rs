@@ -20,8 +20,21 @@ pub struct Intent {
     /// Most wei the transaction can burn as fee: gas limit times the highest price per gas; 0 off-chain. Rollups
     /// may add a data fee that no transaction can bound.
     pub max_native_fee: U256,
+    /// What only a transaction has; `None` off-chain.
+    pub transaction: Option<TransactionTerms>,
     /// When the signature can be used.
     pub validity: Validity,
+}
+
+/// What a transaction says beside what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TransactionTerms {
+    /// The account's transaction counter on its chain, which takes each number once.
+    pub nonce: u64,
+    /// Most gas it can use.
+    pub gas_limit: u64,
+    /// Highest price in wei per gas, tip included.
+    pub max_fee_per_gas: U256,
 }
 
 /// When a signature can be used, in Unix seconds of block time; both ends are inclusive. `None` is no bound.

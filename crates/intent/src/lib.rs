@@ -11,6 +11,7 @@ mod digest;
 mod error;
 mod intent;
 mod message;
+mod once;
 mod registry;
 mod signed;
 mod summary;
@@ -24,8 +25,10 @@ pub use decode::{Decoded, decode};
 pub use digest::SigningDigest;
 pub use error::{DecodeError, TransactionError, TypedDataError};
 pub use intent::{
-    Action, Authorization, AuthorizationKind, ChargeError, Domain, Intent, TypedData, Validity,
+    Action, Authorization, AuthorizationKind, ChargeError, Domain, Intent, TransactionTerms, TypedData,
+    Validity,
 };
+pub use once::Once;
 pub use registry::{NATIVE_DECIMALS, TOKENS, Token, decimals, token, token_by_separator, token_by_symbol};
 pub use signed::signed_transaction;
 pub use typed_data::{PERMIT, RECEIVE_WITH_AUTHORIZATION, TRANSFER_WITH_AUTHORIZATION};

@@ -16,6 +16,7 @@ pub(crate) fn decode(bytes: &Bytes) -> Decoded {
         action: Action::PersonalMessage { bytes: bytes.clone(), text },
         native_value: U256::ZERO,
         max_native_fee: U256::ZERO,
+        transaction: None,
         validity: Validity::default(),
     };
     Decoded { intent, digest: SigningDigest::of(preimage) }

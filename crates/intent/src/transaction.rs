@@ -6,7 +6,7 @@ use alloy_primitives::{Signature, TxKind};
 use alloy_rlp::Decodable;
 use quorate_types::U256;
 
-use crate::{Decoded, Intent, SigningDigest, TransactionError, Validity, calldata};
+use crate::{Decoded, Intent, SigningDigest, TransactionError, TransactionTerms, Validity, calldata};
 
 /// Most addresses and storage keys of an access list, together.
 const MAX_ACCESS_LIST: usize = 1024;
@@ -58,6 +58,11 @@ fn intent(transaction: &impl Transaction) -> Result<Intent, TransactionError> {
         action: calldata::action(chain, to, native_value, transaction.input())?,
         native_value,
         max_native_fee: max_fee(transaction)?,
+        transaction: Some(TransactionTerms {
+            nonce: transaction.nonce(),
+            gas_limit: transaction.gas_limit(),
+            max_fee_per_gas: U256::from(transaction.max_fee_per_gas()),
+        }),
         validity: Validity::default(),
     })
 }

@@ -6,6 +6,7 @@ use quorate_store::{Read, Txn};
 use quorate_types::{B256, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
+use crate::once::{self, Added};
 use crate::record::{CHARGES, decode, encode, key_of};
 use crate::spend::{Origin, Spend, count};
 use crate::{LedgerError, Pending};
@@ -16,6 +17,7 @@ pub struct Charged {
     wallet: WalletId,
     payload_hash: B256,
     at: UnixMillis,
+    moved_at: UnixMillis,
     first: bool,
 }
 
@@ -30,9 +32,14 @@ impl Charged {
         self.payload_hash
     }
 
-    /// When the payload was first charged; its spend counts then.
+    /// When the payload was first charged; its signature counts then, and what its fee may be more than an earlier one's.
     pub const fn at(&self) -> UnixMillis {
         self.at
+    }
+
+    /// When what it moves counts: then too, or earlier, where a payload with its place and its effect was charged before.
+    pub const fn moved_at(&self) -> UnixMillis {
+        self.moved_at
     }
 
     /// Whether this call counted it. A payload charged before adds nothing.
@@ -81,16 +88,23 @@ pub fn charge(
     payload_hash: B256,
 ) -> Result<Pending<Charged>, LedgerError> {
     let (wallet, charges) = (approval.wallet(), approval.charges());
-    let (at, first) = match read(txn, wallet, payload_hash)? {
-        Some(record) if record.charges == charges => (record.at, false),
+    let origin = Origin::Payload(payload_hash);
+    let (at, moved_at, first) = match read(txn, wallet, payload_hash)? {
+        Some(record) if record.charges == charges => {
+            let moved_at = once::moved_at(txn, &approval, &origin)?;
+            (record.at, moved_at.unwrap_or(record.at), false)
+        }
         Some(_) => return Err(LedgerError::Charges),
         None => {
-            let spend = Spend { charges, payee: approval.payee(), at: approval.at() };
-            count(txn, wallet, &Origin::Payload(payload_hash), spend)?;
+            let Added { charges: added, fee, moved_at } = once::added(txn, &approval)?;
+            // Never given back, so it stands at once.
+            once::take(txn, &approval, &origin, (moved_at, true))?;
+            let (payee, at) = (approval.payee(), approval.at());
+            count(txn, wallet, &origin, Spend { charges: &added, fee: fee.as_ref(), payee, at })?;
             let record = ChargeRecord { at: approval.at(), charges: charges.to_vec() };
             txn.put(CHARGES, &place(wallet, payload_hash), &encode(CHARGES, &record)?)?;
-            (approval.at(), true)
+            (approval.at(), moved_at, true)
         }
     };
-    Ok(Pending::new(Charged { wallet: wallet.clone(), payload_hash, at, first }))
+    Ok(Pending::new(Charged { wallet: wallet.clone(), payload_hash, at, moved_at, first }))
 }

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
-use quorate_intent::Charge;
+use quorate_intent::{Charge, Once};
 use quorate_store::{Read, Txn};
 use quorate_types::{B256, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{ENTRIES, IN_FLIGHT, decode, encode, key_of};
+use crate::record::{ENTRIES, IN_FLIGHT, decode, decode_version, encode, key_of};
+use crate::spend::Spend;
 use crate::{IdempotencyKey, LedgerError};
 
 /// Where a request stands.
@@ -53,7 +54,7 @@ pub struct Entry {
     pub answer: Option<Vec<u8>>,
     /// When it was answered; set exactly where `state` is [`State::Done`].
     pub answered_at: Option<UnixMillis>,
-    /// What it spends, as reserved.
+    /// What it spends, as reserved: nothing where another payload with its place and effect stood already.
     pub charges: Vec<Charge>,
     /// When its spend was reserved; the spend counts at this time.
     pub at: UnixMillis,
@@ -77,9 +78,34 @@ pub(crate) struct Record {
     pub(crate) charges: Vec<Charge>,
     pub(crate) at: UnixMillis,
     pub(crate) progress: Progress,
+    /// What counts of its fee.
+    pub(crate) fee: Option<Charge>,
+    pub(crate) once: Option<Once>,
+}
+
+/// The same in version 1: neither fee nor place.
+#[derive(Deserialize)]
+struct RecordV1 {
+    attempt: u32,
+    payload_hash: B256,
+    charges: Vec<Charge>,
+    at: UnixMillis,
+    progress: Progress,
+}
+
+impl From<RecordV1> for Record {
+    fn from(record: RecordV1) -> Self {
+        let RecordV1 { attempt, payload_hash, charges, at, progress } = record;
+        Self { attempt, payload_hash, charges, at, progress, fee: None, once: None }
+    }
 }
 
 impl Record {
+    /// What it counts, whoever is paid.
+    pub(crate) fn spend(&self) -> Spend<'_> {
+        Spend { charges: &self.charges, fee: self.fee.as_ref(), payee: None, at: self.at }
+    }
+
     pub(crate) const fn state(&self) -> State {
         match self.progress {
             Progress::Reserved => State::Reserved,
@@ -112,7 +138,14 @@ pub(crate) fn read(
     key: &IdempotencyKey,
 ) -> Result<Option<Record>, LedgerError> {
     let bytes = r.get(ENTRIES, &entry_key(wallet, key))?;
-    bytes.map(|bytes| decode(ENTRIES, &bytes)).transpose()
+    bytes.map(|bytes| record(&bytes)).transpose()
+}
+
+fn record(bytes: &[u8]) -> Result<Record, LedgerError> {
+    match bytes.first() {
+        Some(1) => Ok(decode_version::<RecordV1>(1, ENTRIES, bytes)?.into()),
+        _ => decode(ENTRIES, bytes),
+    }
 }
 
 /// Reads a record that a step stands on.

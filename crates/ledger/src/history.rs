@@ -2,14 +2,19 @@
 
 use std::ops::ControlFlow;
 
+use quorate_intent::Once;
 use quorate_policy::{Counted, History, Past};
 use quorate_store::Read;
 use quorate_types::{B256, UnixMillis, WalletId};
 
+use crate::once::{is_taken, standing};
 use crate::spend::{Origin, visit};
 use crate::{IdempotencyKey, LedgerError};
 
 /// What a wallet spent and signed, without what is counted for the request that is being decided about.
+///
+/// Neither is there, of payloads that have its place and its effect and stand, what they spent: at most one of them ever has
+/// an effect. Their signatures are.
 ///
 /// Decide on it in the transaction that goes on to [`reserve`](crate::reserve()) or [`charge`](crate::charge()): what is
 /// read from anywhere else may be old by then, and two requests would pass one limit.
@@ -17,22 +22,38 @@ use crate::{IdempotencyKey, LedgerError};
 pub struct Before<'a> {
     read: &'a dyn Read,
     except: B256,
+    once: Option<Once>,
 }
 
 impl<'a> Before<'a> {
-    /// Everything but what is reserved under `key`.
-    pub fn request(read: &'a dyn Read, key: &IdempotencyKey) -> Self {
-        Self { read, except: Origin::Request(key).hash() }
+    /// Everything but what is reserved under `key`, for a request that lands at `once`.
+    pub fn request(read: &'a dyn Read, key: &IdempotencyKey, once: Option<Once>) -> Self {
+        Self { read, except: Origin::Request(key).hash(), once }
     }
 
-    /// Everything but what this payload was charged: it is signed again, and spent once.
-    pub fn payload(read: &'a dyn Read, payload_hash: B256) -> Self {
-        Self { read, except: Origin::Payload(payload_hash).hash() }
+    /// Everything but what this payload was charged, which lands at `once`: it is signed again, and spent once.
+    pub fn payload(read: &'a dyn Read, payload_hash: B256, once: Option<Once>) -> Self {
+        Self { read, except: Origin::Payload(payload_hash).hash(), once }
+    }
+
+    /// What is not counted against the request.
+    fn excepted(&self, wallet: &WalletId, counted: Counted) -> Result<Vec<B256>, LedgerError> {
+        let mut excepted = vec![self.except];
+        if let (Some(once), Counted::Asset(_) | Counted::Fee(_)) = (&self.once, counted)
+            && let Some(standing) = standing(self.read, wallet, once)?
+        {
+            excepted.extend(standing.origins);
+        }
+        Ok(excepted)
     }
 }
 
 impl History for Before<'_> {
     type Error = LedgerError;
+
+    fn place_is_taken(&self, wallet: &WalletId, once: &Once) -> Result<bool, LedgerError> {
+        is_taken(self.read, wallet, once)
+    }
 
     fn visit(
         &self,
@@ -41,8 +62,9 @@ impl History for Before<'_> {
         since: UnixMillis,
         each: &mut dyn FnMut(Past) -> ControlFlow<()>,
     ) -> Result<(), LedgerError> {
+        let excepted = self.excepted(wallet, counted)?;
         visit(self.read, (wallet, counted), since, &mut |origin, past| {
-            if origin == self.except { ControlFlow::Continue(()) } else { each(past) }
+            if excepted.contains(&origin) { ControlFlow::Continue(()) } else { each(past) }
         })
     }
 }

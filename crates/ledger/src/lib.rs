@@ -17,6 +17,7 @@ mod entry;
 mod error;
 mod history;
 mod key;
+mod once;
 mod pending;
 mod progress;
 mod record;

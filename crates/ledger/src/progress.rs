@@ -5,7 +5,9 @@ use quorate_store::Txn;
 use quorate_types::{B256, UnixMillis, WalletId};
 
 use crate::entry::{Progress, require, write};
+use crate::once;
 use crate::reserve::reserve;
+use crate::spend::Origin;
 use crate::{IdempotencyKey, LedgerError, Pending, Reservation, State};
 
 /// Proof that a request is durably marked [`State::Releasing`]: from here nodes may be asked, and a crash leaves the
@@ -85,6 +87,9 @@ pub fn finish(
     let mut record = require(txn, wallet, key)?;
     match &record.progress {
         Progress::Releasing => {
+            if let Some(once) = &record.once {
+                once::stand(txn, wallet, once, &Origin::Request(key))?;
+            }
             record.progress = Progress::Done { answer: answer.to_vec(), at: now };
             write(txn, wallet, key, &record)?;
         }

@@ -13,12 +13,17 @@ pub(crate) const IN_FLIGHT: &str = "ledger_in_flight";
 pub(crate) const SPENDS: &str = "ledger_spend";
 /// What counts as signed, by wallet, time and origin.
 pub(crate) const SIGNATURES: &str = "ledger_signature";
+/// What was signed, or is about to be, by wallet, place, effect and origin.
+pub(crate) const PLACES: &str = "ledger_place";
 /// A service node's charges, by wallet and payload hash.
 pub(crate) const CHARGES: &str = "ledger_charge";
 
 /// Version of a table's records. Another one is refused, but for what [`decode_version`] is asked for by its reader.
 fn version(table: &str) -> u8 {
-    if table == SPENDS { 2 } else { 1 }
+    match table {
+        SPENDS | ENTRIES => 2,
+        _ => 1,
+    }
 }
 
 /// Fields, each prefixed with its length as 8 bytes big-endian: no two field lists give the same key, and no key of
@@ -72,10 +77,10 @@ mod tests {
     #[test]
     fn a_record_fills_its_bytes_and_names_its_version() {
         let bytes = encode(ENTRIES, &(7u32, "x")).unwrap();
-        assert_eq!(bytes, [1, 7, 1, b'x']);
+        assert_eq!(bytes, [2, 7, 1, b'x']);
         assert_eq!(decode::<(u32, String)>(ENTRIES, &bytes).unwrap(), (7, "x".to_owned()));
         let trailing = [bytes.as_slice(), &[0]].concat();
-        let other_version = [&[2], &bytes[1..]].concat();
+        let other_version = [&[1], &bytes[1..]].concat();
         for bad in [&[][..], &bytes[..3], &trailing, &other_version] {
             let error = decode::<(u32, String)>(CHARGES, bad).unwrap_err();
             assert_eq!(error.to_string(), "ledger: malformed record in table ledger_charge");

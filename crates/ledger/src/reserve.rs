@@ -5,6 +5,7 @@ use quorate_store::Txn;
 use quorate_types::{B256, UnixMillis, WalletId};
 
 use crate::entry::{Progress, Record, read, write};
+use crate::once::{self, Added};
 use crate::spend::{Origin, Spend, count};
 use crate::{IdempotencyKey, LedgerError, Pending, State};
 
@@ -60,10 +61,11 @@ pub fn reserve(
 ) -> Result<Pending<Reservation>, LedgerError> {
     let (wallet, at) = (approval.wallet(), approval.at());
     let attempt = next_attempt(read(txn, wallet, key)?, payload_hash)?;
-    let spend = Spend { charges: approval.charges(), payee: approval.payee(), at };
-    count(txn, wallet, &Origin::Request(key), spend)?;
-    let charges = approval.charges().to_vec();
-    let record = Record { attempt, payload_hash, charges, at, progress: Progress::Reserved };
+    let (origin, payee, once) = (Origin::Request(key), approval.payee(), approval.once().copied());
+    let Added { charges, fee, moved_at } = once::added(txn, &approval)?;
+    once::take(txn, &approval, &origin, (moved_at, false))?;
+    let record = Record { attempt, payload_hash, charges, at, progress: Progress::Reserved, fee, once };
+    count(txn, wallet, &origin, Spend { payee, ..record.spend() })?;
     write(txn, wallet, key, &record)?;
     let (wallet, key) = (wallet.clone(), key.clone());
     Ok(Pending::new(Reservation { wallet, key, payload_hash, at, attempt }))

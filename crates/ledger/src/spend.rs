@@ -35,6 +35,7 @@ impl Origin<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Spend<'a> {
     pub(crate) charges: &'a [Charge],
+    pub(crate) fee: Option<&'a Charge>,
     pub(crate) payee: Option<Address>,
     pub(crate) at: UnixMillis,
 }
@@ -48,7 +49,7 @@ struct Counts {
 
 const fn table(counted: Counted) -> &'static str {
     match counted {
-        Counted::Asset(_) => SPENDS,
+        Counted::Asset(_) | Counted::Fee(_) => SPENDS,
         Counted::Signatures => SIGNATURES,
     }
 }
@@ -56,6 +57,8 @@ const fn table(counted: Counted) -> &'static str {
 fn prefix(wallet: &WalletId, counted: Counted) -> Vec<u8> {
     match counted {
         Counted::Asset(asset) => key_of(&[wallet.as_str().as_bytes(), asset.to_string().as_bytes()]),
+        // No asset is written like this.
+        Counted::Fee(chain) => key_of(&[wallet.as_str().as_bytes(), format!("fee@{chain}").as_bytes()]),
         Counted::Signatures => key_of(&[wallet.as_str().as_bytes()]),
     }
 }
@@ -75,6 +78,13 @@ fn totals(charges: &[Charge]) -> Result<BTreeMap<AssetId, U256>, LedgerError> {
     Ok(sums)
 }
 
+/// What is counted as spent.
+fn amounts(spend: Spend<'_>) -> Result<Vec<(Counted, U256)>, LedgerError> {
+    let fee = spend.fee.map(|fee| (Counted::Fee(fee.asset.chain), fee.amount));
+    let assets = totals(spend.charges)?.into_iter().map(|(asset, amount)| (Counted::Asset(asset), amount));
+    Ok(assets.chain(fee).collect())
+}
+
 /// Counts a signature and what it spends. A record already there would be overwritten, and what it counts lost: that is
 /// refused.
 pub(crate) fn count(
@@ -83,8 +93,8 @@ pub(crate) fn count(
     origin: &Origin<'_>,
     spend: Spend<'_>,
 ) -> Result<(), LedgerError> {
-    let Spend { charges, payee, at } = spend;
-    let spends = totals(charges)?.into_iter().map(|(asset, amount)| (Counted::Asset(asset), amount));
+    let Spend { payee, at, .. } = spend;
+    let spends = amounts(spend)?;
     for (counted, amount) in std::iter::once((Counted::Signatures, U256::ONE)).chain(spends) {
         let (table, key) = (table(counted), place(wallet, counted, at, origin));
         if txn.get(table, &key)?.is_some() {
@@ -100,12 +110,13 @@ pub(crate) fn forget(
     txn: &mut dyn Txn,
     wallet: &WalletId,
     origin: &Origin<'_>,
-    (charges, at): (&[Charge], UnixMillis),
+    spend: Spend<'_>,
 ) -> Result<(), LedgerError> {
-    for (asset, amount) in totals(charges)? {
-        let key = place(wallet, Counted::Asset(asset), at, origin);
-        let counted = txn.get(SPENDS, &key)?.map(|record| counts(SPENDS, &record)).transpose()?;
-        if counted.map(|counts| counts.amount) != Some(amount) {
+    let at = spend.at;
+    for (counted, amount) in amounts(spend)? {
+        let key = place(wallet, counted, at, origin);
+        let found = txn.get(SPENDS, &key)?.map(|record| counts(SPENDS, &record)).transpose()?;
+        if found.map(|counts| counts.amount) != Some(amount) {
             return Err(LedgerError::Malformed { table: SPENDS });
         }
         txn.delete(SPENDS, &key)?;

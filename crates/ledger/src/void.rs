@@ -4,6 +4,7 @@ use quorate_store::Txn;
 use quorate_types::{NodeId, WalletId};
 
 use crate::entry::{Progress, Record, require, write};
+use crate::once;
 use crate::spend::{Origin, forget};
 use crate::{IdempotencyKey, LedgerError, State};
 
@@ -91,7 +92,11 @@ fn give_back(
     key: &IdempotencyKey,
     mut record: Record,
 ) -> Result<(), LedgerError> {
-    forget(txn, wallet, &Origin::Request(key), (&record.charges, record.at))?;
+    let origin = Origin::Request(key);
+    forget(txn, wallet, &origin, record.spend())?;
+    if let Some(once) = &record.once {
+        once::leave(txn, wallet, once, &origin)?;
+    }
     record.progress = Progress::Void;
     write(txn, wallet, key, &record)
 }

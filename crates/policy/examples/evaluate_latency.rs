@@ -11,7 +11,9 @@ use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use quorate_intent::{Action, AssetId, Authorization, AuthorizationKind, Intent, Validity, token_by_symbol};
+use quorate_intent::{
+    Action, AssetId, Authorization, AuthorizationKind, Intent, Once, Validity, token_by_symbol,
+};
 use quorate_manifest::{
     Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
 };
@@ -71,6 +73,10 @@ struct Hundred;
 impl History for Hundred {
     type Error = Infallible;
 
+    fn place_is_taken(&self, _: &WalletId, _: &Once) -> Result<bool, Infallible> {
+        Ok(false)
+    }
+
     fn visit(
         &self,
         _: &WalletId,
@@ -97,6 +103,7 @@ fn payment(recipient: Address, amount: u64, signer: Address) -> Intent {
         action: Action::TokenTransfer { token, recipient, amount: U256::from(amount), authorization },
         native_value: U256::ZERO,
         max_native_fee: U256::ZERO,
+        transaction: None,
         validity: Validity { not_before_s: Some(NOW_S), not_after_s: Some(NOW_S + 60) },
     }
 }

@@ -2,6 +2,9 @@
 
 use quorate_types::U256;
 
+/// Digits after the point of a price in gwei.
+pub(crate) const GWEI_PLACES: u8 = 9;
+
 /// Why an amount was refused.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum AmountError {

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use quorate_intent::Charge;
+use quorate_intent::{Charge, Once};
 use quorate_types::{Address, B256, UnixMillis, WalletId};
 
 /// Every rule was asked, those that count among them. A ledger takes no other approval.
@@ -21,6 +21,8 @@ pub struct Approval<Scope> {
     pub(crate) policy_version: u64,
     pub(crate) wallet: WalletId,
     pub(crate) charges: Vec<Charge>,
+    pub(crate) fee: Option<Charge>,
+    pub(crate) once: Option<Once>,
     pub(crate) payee: Option<Address>,
     pub(crate) at: UnixMillis,
     pub(crate) scope: PhantomData<Scope>,
@@ -47,6 +49,16 @@ impl<Scope> Approval<Scope> {
         &self.charges
     }
 
+    /// The most it can burn as fee, in its chain's coin; `None` off-chain.
+    pub const fn fee(&self) -> Option<&Charge> {
+        self.fee.as_ref()
+    }
+
+    /// Where it lands, if at all, once.
+    pub const fn once(&self) -> Option<&Once> {
+        self.once.as_ref()
+    }
+
     /// Who is paid, or allowed to take.
     pub const fn payee(&self) -> Option<Address> {
         self.payee
@@ -67,6 +79,25 @@ impl Approval<Full> {
         payee: Option<Address>,
         at: UnixMillis,
     ) -> Self {
-        Self { policy_hash: B256::ZERO, policy_version: 1, wallet, charges, payee, at, scope: PhantomData }
+        let (fee, once) = (None, None);
+        Self {
+            policy_hash: B256::ZERO,
+            policy_version: 1,
+            wallet,
+            charges,
+            fee,
+            once,
+            payee,
+            at,
+            scope: PhantomData,
+        }
+    }
+
+    /// The same for a transaction with this fee, landing here.
+    #[must_use]
+    pub const fn landing(mut self, fee: Charge, once: Once) -> Self {
+        self.fee = Some(fee);
+        self.once = Some(once);
+        self
     }
 }

@@ -103,6 +103,9 @@ pub(crate) struct CumulativeDraft {
     /// Whole coins as an exact decimal number in quotes, such as "25.00".
     #[schemars(regex(pattern = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"))]
     pub(crate) max: String,
+    /// Whether fees count too, in full when they are signed. Only for a chain's own coin.
+    #[serde(default)]
+    pub(crate) fees: bool,
     /// The time it is counted over.
     pub(crate) window: WindowDraft,
     /// Whether it is counted for the wallet, or apart for each recipient.
@@ -213,6 +216,14 @@ pub(crate) struct FeeDraft {
     /// Whole coins of the chain as an exact decimal number in quotes, such as "0.002".
     #[schemars(regex(pattern = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"))]
     pub(crate) max: String,
+    /// The highest price per gas, tip included, in gwei as an exact decimal number in quotes, such as "2.5".
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", regex(pattern = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"))]
+    pub(crate) max_per_gas_gwei: Option<String>,
+    /// The most gas.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub(crate) max_gas: Option<u64>,
 }
 
 /// Someone who may be paid, or must not be.

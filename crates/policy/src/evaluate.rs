@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::rules::{COUNTLESS, Question, codes, cumulative, payee, velocity};
+use crate::rules::{COUNTLESS, Question, authorization_nonce, codes, cumulative, fee, payee, velocity};
 use crate::{Approval, Decision, Denial, Facts, Full, History, RuleFailure, SignedPolicy, Stateless};
 
 /// Asks every rule of `policy` about `facts`, against what `history` says was approved before. Deterministic and without
@@ -18,6 +18,7 @@ pub fn evaluate<H: History + ?Sized>(
     let Some(signed) = policy else { return Ok(Decision::Deny(no_policy(facts))) };
     let question = Question { policy: signed.policy(), facts };
     let mut failures = countless(&question);
+    failures.extend(authorization_nonce::check(&question, history)?);
     failures.extend(cumulative::check(&question, history)?);
     failures.extend(velocity::check(&question, history)?);
     Ok(decide(signed, facts, failures))
@@ -41,6 +42,8 @@ fn decide<Scope>(signed: &SignedPolicy, facts: &Facts<'_>, failures: Vec<RuleFai
             policy_version: signed.version(),
             wallet: signed.wallet().clone(),
             charges,
+            fee: fee(facts.intent),
+            once: facts.intent.once(),
             payee: payee(facts.intent),
             at: facts.now,
             scope: PhantomData,

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use quorate_intent::AssetId;
+use quorate_intent::{AssetId, ChainId, Once};
 use quorate_types::{Address, U256, UnixMillis, WalletId};
 
 /// What is counted.
@@ -10,6 +10,8 @@ use quorate_types::{Address, U256, UnixMillis, WalletId};
 pub enum Counted {
     /// Base units of this asset.
     Asset(AssetId),
+    /// Wei that may be burnt as fee on this chain.
+    Fee(ChainId),
     /// Signatures: each is one.
     Signatures,
 }
@@ -31,6 +33,12 @@ pub struct Past {
 pub trait History {
     /// Why it could not be read. Nothing is decided then.
     type Error;
+
+    /// Whether `wallet` was allowed to sign something with another effect for the same place.
+    ///
+    /// # Errors
+    /// [`History::Error`] where it cannot be read.
+    fn place_is_taken(&self, wallet: &WalletId, once: &Once) -> Result<bool, Self::Error>;
 
     /// Visits what `wallet` did at or after `since`, in ascending order of time, until `each` breaks.
     ///

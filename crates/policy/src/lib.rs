@@ -40,7 +40,7 @@ pub use finding::{Finding, Severity};
 pub use history::{Counted, History, Past};
 pub use hours::ActiveHours;
 pub use lint::lint;
-pub use policy::{Allowance, Cumulative, FORMAT, Per, Policy, Recipient, Velocity};
+pub use policy::{Allowance, Cumulative, FORMAT, Fee, Per, Policy, Recipient, Velocity};
 pub use rules::codes;
 pub use schema::json_schema;
 pub use signed::SignedPolicy;

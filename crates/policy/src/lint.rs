@@ -70,9 +70,9 @@ fn reach(policy: &Policy, findings: &mut Findings) {
         }
     }
     let whole_coin = U256::from(10).pow(U256::from(NATIVE_DECIMALS));
-    for (id, max) in &policy.max_fee {
+    for (id, line) in &policy.max_fee {
         unreached(policy, "rules.max_fee", *id, findings);
-        if *max >= whole_coin {
+        if line.max >= whole_coin {
             let message =
                 format!("{}: one whole coin or more may be burnt as fee, each time", words::chain(*id));
             findings.warn("rules.max_fee", message);

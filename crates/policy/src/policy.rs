@@ -32,6 +32,17 @@ pub struct Allowance {
     pub max: U256,
 }
 
+/// The most fee for one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fee {
+    /// Wei, in all.
+    pub max: U256,
+    /// Wei per gas, tip included.
+    pub max_per_gas: Option<U256>,
+    /// Gas.
+    pub max_gas: Option<u64>,
+}
+
 /// Whom a limit counts for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -60,6 +71,8 @@ pub struct Cumulative {
     pub asset: AssetId,
     /// Base units.
     pub max: U256,
+    /// Whether fees count too; of a chain's own coin only.
+    pub fees: bool,
     /// The time it is counted over.
     pub window: Window,
     /// Whom it counts for.
@@ -86,7 +99,7 @@ pub struct Policy {
     pub(crate) version: u64,
     pub(crate) chains: BTreeSet<ChainId>,
     pub(crate) per_transaction: BTreeMap<AssetId, U256>,
-    pub(crate) max_fee: BTreeMap<ChainId, U256>,
+    pub(crate) max_fee: BTreeMap<ChainId, Fee>,
     pub(crate) recipients: BTreeMap<Address, Recipient>,
     pub(crate) max_authorization_lifetime_s: Option<u64>,
     pub(crate) allowances: BTreeMap<(AssetId, Address), Allowance>,
@@ -141,8 +154,8 @@ impl Policy {
         &self.per_transaction
     }
 
-    /// The most one transaction may burn as fee, in wei per chain.
-    pub const fn max_fee(&self) -> &BTreeMap<ChainId, U256> {
+    /// The most one transaction may burn as fee, per chain.
+    pub const fn max_fee(&self) -> &BTreeMap<ChainId, Fee> {
         &self.max_fee
     }
 

@@ -24,6 +24,16 @@ pub(crate) fn chains<'a>(chains: impl IntoIterator<Item = &'a ChainId>) -> Strin
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
+/// A price per gas, exactly.
+pub(crate) fn gwei(price: U256) -> String {
+    format!("{} gwei", amount::print(price, amount::GWEI_PLACES))
+}
+
+/// An amount of gas.
+pub(crate) fn gas(amount: U256) -> String {
+    format!("{amount} gas")
+}
+
 /// Seconds, exactly, with the fraction of one where there is a fraction.
 pub(crate) fn seconds(millis: u128) -> String {
     match millis % 1000 {

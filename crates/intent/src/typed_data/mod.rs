@@ -34,6 +34,7 @@ pub(crate) fn decode(json: &str) -> Result<Decoded, TypedDataError> {
         action: meaning.action,
         native_value: U256::ZERO,
         max_native_fee: U256::ZERO,
+        transaction: None,
         validity: meaning.validity,
     };
     Ok(Decoded { intent, digest: SigningDigest::of(preimage) })

@@ -5,6 +5,7 @@
 mod encoder;
 mod hostile;
 mod message;
+mod once;
 mod signed;
 mod tokens;
 mod transactions;

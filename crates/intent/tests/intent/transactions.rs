@@ -85,6 +85,9 @@ fn ten_thousand_agree_with_the_second_encoder() {
         assert_eq!(decoded.intent.chain, Some(plain.chain));
         assert_eq!(decoded.intent.native_value, plain.value);
         assert_eq!(decoded.intent.max_native_fee, U256::from(plain.price) * U256::from(plain.gas));
+        let terms = decoded.intent.transaction.unwrap();
+        assert_eq!((terms.nonce, terms.gas_limit), (plain.nonce, plain.gas));
+        assert_eq!(terms.max_fee_per_gas, U256::from(plain.price));
         assert_eq!(decoded.intent.signer, None);
         check_action(&plain, &decoded);
         assert_eq!(Plain::parse(&bytes), Some(plain));

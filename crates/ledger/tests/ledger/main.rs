@@ -7,6 +7,7 @@ mod crash;
 mod given;
 mod malformed;
 mod model;
+mod places;
 mod requests;
 mod restart;
 mod schedules;

@@ -36,7 +36,7 @@ fn filled() -> MemStore {
 }
 
 fn signatures(store: &dyn Store) -> Result<(), LedgerError> {
-    let before = Before::payload(store, payload(9));
+    let before = Before::payload(store, payload(9), None);
     before.visit(&wallet(0), Counted::Signatures, 0, &mut |_| ControlFlow::Continue(()))
 }
 

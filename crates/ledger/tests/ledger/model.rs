@@ -289,7 +289,7 @@ fn compare(store: &dyn Store, model: &Model) {
         }
     }
     for (w, since) in (0..2).flat_map(|w| edges.iter().map(move |since| (w, since))) {
-        let (before, mut signed) = (Before::payload(store, B256::ZERO), 0);
+        let (before, mut signed) = (Before::payload(store, B256::ZERO, None), 0);
         let visited = before.visit(&wallet(w), Counted::Signatures, *since, &mut |_| {
             signed += 1;
             std::ops::ControlFlow::Continue(())

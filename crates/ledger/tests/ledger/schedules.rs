@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use quorate_intent::{Action, Intent, Validity, token_by_symbol};
+use quorate_intent::{Action, Intent, TransactionTerms, Validity, token_by_symbol};
 use quorate_ledger::{Before, Charged, LedgerError, charge};
 use quorate_manifest::{
     Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
@@ -68,28 +68,41 @@ impl Limit {
     /// Whether `other` counts in the window that ends with `last`.
     fn together(&self, last: &Released, other: &Released) -> bool {
         let payee = !self.per_payee || last.payee == other.payee;
+        let at = |released: &Released| if self.amounts { released.moved_at } else { released.at };
+        let (last, other) = (at(last), at(other));
         payee
             && match self.window {
-                Window::Rolling { ms } => other.at <= last.at && last.at - other.at < ms,
-                Window::Calendar { ms, offset_ms, .. } => {
-                    (last.at + offset_ms) / ms == (other.at + offset_ms) / ms
-                }
+                Window::Rolling { ms } => other <= last && last - other < ms,
+                Window::Calendar { ms, offset_ms, .. } => (last + offset_ms) / ms == (other + offset_ms) / ms,
             }
     }
 
     fn holds(&self, released: &[Released]) -> bool {
-        released.iter().all(|last| {
-            let counted = released.iter().filter(|other| self.together(last, other));
+        let landing = || released.iter().filter(|one| !self.amounts || !one.again);
+        landing().all(|last| {
+            let counted = landing().filter(|other| self.together(last, other));
             counted.map(|other| if self.amounts { other.amount } else { 1 }).sum::<u64>() <= self.max
         })
     }
 }
 
-/// A payload whose signature left the node: a chain takes it once, whenever and however often it was signed.
+/// What a payload does, and the account's nonce it takes, where it is a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Moves {
+    amount: u64,
+    payee: usize,
+    nonce: Option<u64>,
+}
+
+/// A payload whose signature left the node: a chain takes it once, whenever and however often it was signed, and it takes
+/// one of those that do the same with the same nonce.
 #[derive(Debug, Clone, Copy)]
 struct Released {
     payload: usize,
     at: UnixMillis,
+    moved_at: UnixMillis,
+    /// Another one does the same with the same nonce.
+    again: bool,
     amount: u64,
     payee: usize,
 }
@@ -110,8 +123,7 @@ enum Step {
 #[derive(Debug, Clone)]
 struct Schedule {
     limits: Vec<Limit>,
-    /// What each payload moves, and to whom.
-    payloads: [(u64, usize); PAYLOADS],
+    payloads: [Moves; PAYLOADS],
     /// Which payload each session was shown. A coordinator that lies shows one payload to several.
     sessions: Vec<usize>,
     steps: Vec<Step>,
@@ -177,7 +189,9 @@ fn policy(limits: &[Limit]) -> SignedPolicy {
     SignedPolicy::verify(&document, &MANIFEST).unwrap()
 }
 
-fn intent((amount, payee): (u64, usize)) -> Intent {
+fn intent(Moves { amount, payee, nonce }: Moves) -> Intent {
+    let max_fee_per_gas = U256::ONE;
+    let transaction = nonce.map(|nonce| TransactionTerms { nonce, gas_limit: 1, max_fee_per_gas });
     Intent {
         chain: Some(CHAIN),
         signer: None,
@@ -189,6 +203,7 @@ fn intent((amount, payee): (u64, usize)) -> Intent {
         },
         native_value: U256::ZERO,
         max_native_fee: U256::ZERO,
+        transaction,
         validity: Validity::default(),
     }
 }
@@ -269,7 +284,7 @@ impl<'a> Run<'a> {
             now: self.now,
             asked: Asked::Gateway,
         };
-        let before = Before::payload(read, hash(payload));
+        let before = Before::payload(read, hash(payload), intent.once());
         Ok(match evaluate(Some(&self.policy), &facts, &before)? {
             Decision::Allow(approval) => Some(approval),
             Decision::Deny(_) => None,
@@ -289,9 +304,13 @@ impl<'a> Run<'a> {
     }
 
     fn release(&mut self, payload: usize, charged: &Charged) {
-        let (amount, payee) = self.schedule.payloads[payload];
+        let moves = self.schedule.payloads[payload];
         if !self.released.iter().any(|other| other.payload == payload) {
-            self.released.push(Released { payload, at: charged.at(), amount, payee });
+            let same = |other: &Released| self.schedule.payloads[other.payload] == moves;
+            let again = moves.nonce.is_some() && self.released.iter().any(same);
+            let (at, moved_at) = (charged.at(), charged.moved_at());
+            let Moves { amount, payee, .. } = moves;
+            self.released.push(Released { payload, at, moved_at, again, amount, payee });
         }
     }
 
@@ -350,7 +369,10 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn schedule() -> impl Strategy<Value = Schedule> {
-    let payloads = prop::array::uniform10((0u64..6, 0usize..2));
+    // Few nonces, so that several payloads have one, and some of those the same effect.
+    let nonce = prop::option::of(0u64..3);
+    let moves = (0u64..6, 0usize..2, nonce).prop_map(|(amount, payee, nonce)| Moves { amount, payee, nonce });
+    let payloads = prop::array::uniform10(moves);
     (limits(), payloads, vec(0..PAYLOADS, 2..8), vec(step(), 10..60))
         .prop_map(|(limits, payloads, sessions, steps)| Schedule { limits, payloads, sessions, steps })
 }

@@ -91,16 +91,16 @@ fn the_rules_read_what_counts_in_order_and_without_the_request_itself() {
     ledger.charge(payload(2), &[], 300).unwrap();
     let past = |at, amount| Past { at, amount: U256::from(amount), payee: Some(PAYEE) };
     let (none, other) = (payload(9), Counted::Asset(asset(0)));
-    let all = Before::payload(&store, none);
+    let all = Before::payload(&store, none, None);
     assert_eq!(seen(&all, other, 0), [past(100, 5), past(200, 7)]);
     assert_eq!(seen(&all, other, 101), [past(200, 7)]);
     assert_eq!(seen(&all, Counted::Asset(asset(2)), 0), [past(100, 9)]);
     // Each is one signature, also where nothing moves.
     assert_eq!(seen(&all, Counted::Signatures, 0), [past(100, 1), past(200, 1), past(300, 1)]);
-    let without = Before::payload(&store, payload(1));
+    let without = Before::payload(&store, payload(1), None);
     assert_eq!(seen(&without, other, 0), [past(100, 5)]);
     assert_eq!(seen(&without, Counted::Signatures, 0), [past(100, 1), past(300, 1)]);
-    assert_eq!(seen(&Before::payload(&store, none), Counted::Asset(asset(1)), 0), []);
+    assert_eq!(seen(&Before::payload(&store, none, None), Counted::Asset(asset(1)), 0), []);
 }
 
 #[test]
@@ -110,12 +110,12 @@ fn a_reservation_counts_until_it_is_voided_and_not_against_itself() {
     ledger.reserve(payload(0), &charges(&[(0, 5)]), 100).unwrap();
     let other = "another".parse().unwrap();
     for counted in [Counted::Asset(asset(0)), Counted::Signatures] {
-        assert_eq!(seen(&Before::request(&store, &other), counted, 0).len(), 1);
-        assert_eq!(seen(&Before::request(&store, &crate::given::key(0)), counted, 0), []);
+        assert_eq!(seen(&Before::request(&store, &other, None), counted, 0).len(), 1);
+        assert_eq!(seen(&Before::request(&store, &crate::given::key(0), None), counted, 0), []);
     }
     ledger.void().unwrap();
     for counted in [Counted::Asset(asset(0)), Counted::Signatures] {
-        assert_eq!(seen(&Before::request(&store, &other), counted, 0), []);
+        assert_eq!(seen(&Before::request(&store, &other, None), counted, 0), []);
     }
 }
 
@@ -139,7 +139,7 @@ fn a_spend_of_the_first_version_counts_for_everybody_and_can_be_voided() {
         txn.delete("ledger_signature", &signature)
     })
     .unwrap();
-    let before = Before::payload(&store, payload(9));
+    let before = Before::payload(&store, payload(9), None);
     let unknown = Past { at: 100, amount: U256::from(5), payee: None };
     assert_eq!(seen(&before, Counted::Asset(asset(0)), 0), [unknown]);
     ledger.void().unwrap();

@@ -8,7 +8,7 @@ use quorate_types::U256;
 use super::{MAX_CHAINS, chain, few};
 use crate::draft::{CapDraft, FeeDraft};
 use crate::finding::Findings;
-use crate::{amount, names};
+use crate::{Fee, amount, names};
 
 const MAX_CAPS: usize = 256;
 
@@ -49,7 +49,7 @@ pub(super) fn quantity(
 }
 
 /// The most fee on each chain.
-pub(super) fn fees(drafts: &[FeeDraft], findings: &mut Findings) -> BTreeMap<ChainId, U256> {
+pub(super) fn fees(drafts: &[FeeDraft], findings: &mut Findings) -> BTreeMap<ChainId, Fee> {
     let mut fees = BTreeMap::new();
     if !few("rules.max_fee", drafts.len(), MAX_CHAINS, findings) {
         return fees;
@@ -57,13 +57,14 @@ pub(super) fn fees(drafts: &[FeeDraft], findings: &mut Findings) -> BTreeMap<Cha
     for (at, draft) in drafts.iter().enumerate() {
         let path = |field: &str| format!("rules.max_fee[{at}]{field}");
         let Some(chain) = chain(path(".chain"), &draft.chain, findings) else { continue };
-        match amount::parse(&draft.max, NATIVE_DECIMALS) {
-            Err(error) => findings.error(path(".max"), error),
-            Ok(max) => {
-                if fees.insert(chain, max).is_some() {
-                    findings.error(path(""), format!("{} has a line already", draft.chain));
-                }
-            }
+        let max = amount::parse(&draft.max, NATIVE_DECIMALS);
+        let max = max.map_err(|error| findings.error(path(".max"), error)).ok();
+        let per_gas = draft.max_per_gas_gwei.as_ref().map(|text| amount::parse(text, amount::GWEI_PLACES));
+        let per_gas =
+            per_gas.transpose().map_err(|error| findings.error(path(".max_per_gas_gwei"), error)).ok();
+        let (Some(max), Some(max_per_gas)) = (max, per_gas) else { continue };
+        if fees.insert(chain, Fee { max, max_per_gas, max_gas: draft.max_gas }).is_some() {
+            findings.error(path(""), format!("{} has a line already", draft.chain));
         }
     }
     fees

@@ -1,5 +1,7 @@
 //! Limits over time.
 
+use quorate_intent::Asset;
+
 use super::{assets, few, time};
 use crate::draft::{CumulativeDraft, VelocityDraft};
 use crate::finding::Findings;
@@ -20,9 +22,13 @@ pub(super) fn cumulative(drafts: &[CumulativeDraft], findings: &mut Findings) ->
         let quantity = assets::quantity(&path, line, findings);
         let window = time::window(&format!("{path}.window"), &draft.window, findings);
         let (Some((asset, max)), Some(window)) = (quantity, window) else { continue };
-        let limit = Cumulative { asset, max, window, per: draft.per };
+        if draft.fees && asset.asset != Asset::Native {
+            findings.error(format!("{path}.fees"), "fees are paid in the chain's own coin only");
+        }
+        let limit = Cumulative { asset, max, fees: draft.fees, window, per: draft.per };
         let same = |other: &Cumulative| {
-            (other.asset, &other.window, other.per) == (limit.asset, &limit.window, limit.per)
+            (other.asset, other.fees, &other.window, other.per)
+                == (limit.asset, limit.fees, &limit.window, limit.per)
         };
         if limits.iter().any(same) {
             findings.error(

@@ -6,7 +6,7 @@ use quorate_intent::AssetId;
 use quorate_types::U256;
 
 use super::tally::{Fit, Tally};
-use super::{Failure, Question, codes, payee};
+use super::{Failure, Question, codes, fee, payee};
 use crate::{Counted, Cumulative, History, Per, RuleFailure, words};
 
 pub(crate) fn check<H: History + ?Sized>(
@@ -14,19 +14,29 @@ pub(crate) fn check<H: History + ?Sized>(
     history: &H,
 ) -> Result<Vec<RuleFailure>, H::Error> {
     let limits = question.policy.cumulative();
-    let Some(charges) = charges(question) else {
+    let untold = || {
         let failure = Failure {
             reason: "what it moves cannot be told, so no limit can hold".to_owned(),
             limit: format!("{} limits", limits.len()),
             requested: "an amount that cannot be told".to_owned(),
             ..Failure::default()
         };
-        return Ok(if limits.is_empty() { Vec::new() } else { failure.of(codes::CUMULATIVE) });
+        failure.of(codes::CUMULATIVE)
+    };
+    let Some(charges) = charges(question) else {
+        return Ok(if limits.is_empty() { Vec::new() } else { untold() });
     };
     let mut failures = Vec::new();
     for limit in limits {
-        if let Some(requested) = charges.get(&limit.asset) {
-            failures.extend(check_limit(question, history, (limit, *requested))?);
+        let fee = fee(question.facts.intent).filter(|fee| limit.fees && fee.asset == limit.asset);
+        let moved = charges.get(&limit.asset).copied();
+        if moved.is_none() && fee.is_none() {
+            continue;
+        }
+        let fee = fee.map_or(U256::ZERO, |fee| fee.amount);
+        match moved.unwrap_or_default().checked_add(fee) {
+            Some(requested) => failures.extend(check_limit(question, history, (limit, requested))?),
+            None => failures.extend(untold()),
         }
     }
     Ok(failures)
@@ -55,7 +65,8 @@ fn check_limit<H: History + ?Sized>(
     let (asset, max) = (limit.asset, limit.max);
     let fail = |reason: &str, used, resets_at_ms| {
         let requested = format!("{} on {}", words::quantity(asset, requested), words::chain(asset.chain));
-        let limit = format!("{} {}{}", words::quantity(asset, max), limit.window, limit.per.in_words());
+        let (amount, fees) = (words::quantity(asset, max), if limit.fees { " fees included" } else { "" });
+        let limit = format!("{amount}{fees} {}{}", limit.window, limit.per.in_words());
         Failure { reason: reason.to_owned(), limit, used, requested, resets_at_ms }.of(codes::CUMULATIVE)
     };
     if limit.per == Per::Recipient && payee.is_none() {
@@ -64,7 +75,9 @@ fn check_limit<H: History + ?Sized>(
     let Some(frame) = limit.window.frame(question.facts.now) else {
         return Ok(fail("the window cannot be told at this time", None, None));
     };
-    let tally = Tally { counted: Counted::Asset(asset), payee: whose, requested, max };
+    let mut counted = vec![Counted::Asset(asset)];
+    counted.extend(limit.fees.then_some(Counted::Fee(asset.chain)));
+    let tally = Tally { counted, payee: whose, requested, max };
     Ok(match tally.weigh(question, history, frame)? {
         Fit::Fits => Vec::new(),
         Fit::Exceeds { used, resets_at } => {

@@ -1,9 +1,10 @@
-//! The most a transaction may burn as fee.
+//! The most a transaction may burn as fee: in all, per gas, and in gas.
 
-use quorate_intent::{Action, AssetId};
+use quorate_intent::{Action, AssetId, TransactionTerms};
+use quorate_types::U256;
 
 use super::{Failure, Question, codes};
-use crate::{RuleFailure, words};
+use crate::{Fee, RuleFailure, words};
 
 pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
     let intent = question.facts.intent;
@@ -12,13 +13,44 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
         return Vec::new();
     };
     let coin = AssetId::native(chain);
-    let (reason, limit) = match question.policy.max_fee().get(&chain) {
-        Some(max) if intent.max_native_fee <= *max => return Vec::new(),
-        Some(max) => ("the fee may become higher than allowed", words::quantity(coin, *max)),
-        None => ("there is no fee limit for this chain, so it takes no transactions", "none".to_owned()),
+    let fee = words::quantity(coin, intent.max_native_fee);
+    let fail = |reason: &str, limit: String, requested: String| {
+        let requested = format!("{requested} on {}", words::chain(chain));
+        Failure { reason: reason.to_owned(), limit, requested, ..Failure::default() }.of(codes::MAX_FEE)
     };
-    let requested = format!("{} on {}", words::quantity(coin, intent.max_native_fee), words::chain(chain));
-    Failure { reason: reason.to_owned(), limit, requested, ..Failure::default() }.of(codes::MAX_FEE)
+    let Some(line) = question.policy.max_fee().get(&chain) else {
+        let reason = "there is no fee limit for this chain, so it takes no transactions";
+        return fail(reason, "none".to_owned(), fee);
+    };
+    let mut failures = Vec::new();
+    if intent.max_native_fee > line.max {
+        let limit = words::quantity(coin, line.max);
+        failures.extend(fail("the fee may become higher than allowed", limit, fee));
+    }
+    failures.extend(
+        excess(line, intent.transaction.as_ref())
+            .into_iter()
+            .flat_map(|(reason, limit, requested)| fail(reason, limit, requested)),
+    );
+    failures
+}
+
+/// What is too much of gas and of its price: reason, limit and what was asked.
+fn excess(line: &Fee, terms: Option<&TransactionTerms>) -> Vec<(&'static str, String, String)> {
+    let price = line.max_per_gas.map(|max| {
+        let asked = terms.map(|terms| terms.max_fee_per_gas);
+        ("the price per gas may become higher than allowed", max, asked, words::gwei as fn(U256) -> String)
+    });
+    let gas = line.max_gas.map(|max| {
+        let asked = terms.map(|terms| U256::from(terms.gas_limit));
+        ("it may use more gas than allowed", U256::from(max), asked, words::gas as fn(U256) -> String)
+    });
+    let exceeded =
+        price.into_iter().chain(gas).filter(|(_, max, asked, _)| asked.is_none_or(|asked| asked > *max));
+    let told = exceeded.map(|(reason, max, asked, words)| {
+        (reason, words(max), asked.map_or_else(|| "an amount that cannot be told".to_owned(), words))
+    });
+    told.collect()
 }
 
 /// Exhaustive: a new action must be decided about here.

@@ -4,6 +4,7 @@ mod active_hours;
 mod agent_signature;
 mod allowances;
 mod authorization;
+pub(crate) mod authorization_nonce;
 mod blocked;
 mod chains;
 pub(crate) mod cumulative;
@@ -17,7 +18,7 @@ mod validity;
 pub(crate) mod velocity;
 mod wallet;
 
-use quorate_intent::Intent;
+use quorate_intent::{AssetId, Charge, Intent};
 use quorate_types::{Address, UnixMillis};
 
 use crate::{Facts, Policy, RuleFailure};
@@ -48,6 +49,8 @@ pub mod codes {
     pub const MAX_FEE: &str = "max_fee";
     /// An authorization that lives too long, or is over.
     pub const MAX_AUTHORIZATION_LIFETIME_S: &str = "max_authorization_lifetime_s";
+    /// The nonce of an authorization was signed for before.
+    pub const AUTHORIZATION_NONCE: &str = "authorization_nonce";
     /// Outside the hours or on a holiday.
     pub const ACTIVE_HOURS: &str = "active_hours";
     /// Before the policy's first moment.
@@ -90,6 +93,13 @@ pub(crate) const COUNTLESS: [Rule; 12] = [
 /// Who is paid, or allowed to take: in whose name it counts.
 pub(crate) fn payee(intent: &Intent) -> Option<Address> {
     intent.recipient().or_else(|| intent.spender())
+}
+
+/// The most it can burn as fee.
+pub(crate) fn fee(intent: &Intent) -> Option<Charge> {
+    let amount = intent.max_native_fee;
+    let pays = intent.transaction.is_some() || !amount.is_zero();
+    intent.chain.filter(|_| pays).map(|chain| Charge { asset: AssetId::native(chain), amount })
 }
 
 /// A failure of one rule.

@@ -10,7 +10,8 @@ use crate::{Counted, History, Past};
 
 /// One limit, for one request.
 pub(super) struct Tally {
-    pub(super) counted: Counted,
+    /// Together, in no order but each one's own by time.
+    pub(super) counted: Vec<Counted>,
     /// Only what this one was paid; `None`: whoever was paid.
     pub(super) payee: Option<Address>,
     pub(super) requested: U256,
@@ -66,16 +67,18 @@ impl Tally {
         history: &H,
         (frame, length, used): (Frame, UnixMillis, U256),
     ) -> Result<Option<UnixMillis>, H::Error> {
-        let (mut left, mut at) = (used, None);
+        let mut counts = Vec::new();
         self.visit(question, history, frame, &mut |past| {
-            left = left.saturating_sub(past.amount);
-            if self.fits(left) {
-                at = past.at.checked_add(length);
-                return ControlFlow::Break(());
-            }
+            counts.push((past.at, past.amount));
             ControlFlow::Continue(())
         })?;
-        Ok(at)
+        counts.sort_unstable();
+        let mut left = used;
+        let last = counts.into_iter().find(|(_, amount)| {
+            left = left.saturating_sub(*amount);
+            self.fits(left)
+        });
+        Ok(last.and_then(|(at, _)| at.checked_add(length)))
     }
 
     fn visit<H: History + ?Sized>(
@@ -85,13 +88,19 @@ impl Tally {
         frame: Frame,
         each: &mut dyn FnMut(Past) -> ControlFlow<()>,
     ) -> Result<(), H::Error> {
-        history.visit(question.facts.wallet, self.counted, frame.since, &mut |past| {
-            // A payee nobody knows may have been this one.
-            if self.payee.is_none() || past.payee.is_none() || past.payee == self.payee {
-                each(past)
-            } else {
-                ControlFlow::Continue(())
+        let mut done = ControlFlow::Continue(());
+        for counted in &self.counted {
+            history.visit(question.facts.wallet, *counted, frame.since, &mut |past| {
+                // A payee nobody knows may have been this one.
+                if self.payee.is_none() || past.payee.is_none() || past.payee == self.payee {
+                    done = each(past);
+                }
+                done
+            })?;
+            if done.is_break() {
+                break;
             }
-        })
+        }
+        Ok(())
     }
 }

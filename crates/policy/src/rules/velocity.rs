@@ -39,7 +39,7 @@ fn check_limit<H: History + ?Sized>(
     let Some(frame) = limit.window.frame(question.facts.now) else {
         return Ok(fail("the window cannot be told at this time", None, None));
     };
-    let tally = Tally { counted: Counted::Signatures, payee: whose, requested: U256::ONE, max };
+    let tally = Tally { counted: vec![Counted::Signatures], payee: whose, requested: U256::ONE, max };
     Ok(match tally.weigh(question, history, frame)? {
         Fit::Fits => Vec::new(),
         Fit::Exceeds { used, resets_at } => fail("too many signatures", Some(signatures(used)), resets_at),

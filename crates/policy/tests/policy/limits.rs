@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use proptest::prelude::*;
-use quorate_intent::{Action, Intent};
+use quorate_intent::{Action, Intent, Once};
 use quorate_policy::{
     Asked, Counted, Decision, Facts, History, Past, RuleFailure, evaluate, evaluate_stateless,
 };
@@ -42,12 +42,12 @@ fn signature_at(at: UnixMillis, payee: &str) -> (Counted, Past) {
 }
 
 fn allowed(done: &[(Counted, Past)], body: &str, intent: &Intent) -> bool {
-    matches!(decide_after(&Done(done.to_vec()), body, intent, NOW), Decision::Allow(_))
+    matches!(decide_after(&Done(done.to_vec(), vec![]), body, intent, NOW), Decision::Allow(_))
 }
 
 /// The only failure.
 fn refused(done: &[(Counted, Past)], body: &str, intent: &Intent) -> RuleFailure {
-    let mut failures = failures(decide_after(&Done(done.to_vec()), body, intent, NOW));
+    let mut failures = failures(decide_after(&Done(done.to_vec(), vec![]), body, intent, NOW));
     assert_eq!(failures.len(), 1, "{failures:?}");
     failures.remove(0)
 }
@@ -145,8 +145,12 @@ fn every_line_that_fails_is_listed() {
         "asset: USDC, chain: base-sepolia, max: \"100\", window: { calendar: month, timezone: UTC }",
     ]);
     let before = [usdc_at(NOW - 1000, 9_000_000, None), usdc_at(NOW - 100_000, 11_000_000, None)];
-    let failures =
-        failures(decide_after(&Done(before.to_vec()), &body, &transfer(BASE_SEPOLIA, SHOP, 2_000_000), NOW));
+    let failures = failures(decide_after(
+        &Done(before.to_vec(), vec![]),
+        &body,
+        &transfer(BASE_SEPOLIA, SHOP, 2_000_000),
+        NOW,
+    ));
     let told: Vec<_> = failures.iter().map(|f| (f.used.clone().unwrap(), f.resets_at_ms.unwrap())).collect();
     assert_eq!(
         told,
@@ -217,6 +221,9 @@ fn a_history_that_cannot_be_read_decides_nothing() {
     struct Broken;
     impl History for Broken {
         type Error = &'static str;
+        fn place_is_taken(&self, _: &WalletId, _: &Once) -> Result<bool, &'static str> {
+            Err("the disk")
+        }
         fn visit(
             &self,
             _: &WalletId,
@@ -292,7 +299,7 @@ proptest! {
             let (counted, past) = usdc_at(NOW + 20_000 - ago, *amount, None);
             (counted, Past { payee: *payee, ..past })
         };
-        let done = Done(pasts.iter().map(row).collect());
+        let done = Done(pasts.iter().map(row).collect(), vec![]);
         let fits = |now: UnixMillis| {
             let counts = |past: &&(Counted, Past)| {
                 let mine = !per_recipient || past.1.payee.is_none_or(|payee| payee == address(SHOP));

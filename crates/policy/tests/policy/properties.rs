@@ -173,7 +173,15 @@ impl Request {
                 Action::TokenTransfer { token, recipient, amount, authorization }
             }
         };
-        Intent { chain: Some(chain), signer, action, native_value, max_native_fee, validity }
+        Intent {
+            chain: Some(chain),
+            signer,
+            action,
+            native_value,
+            max_native_fee,
+            transaction: None,
+            validity,
+        }
     }
 }
 
@@ -278,6 +286,7 @@ fn intent() -> impl Strategy<Value = Intent> {
             action,
             native_value,
             max_native_fee,
+            transaction: None,
             validity: Validity { not_before_s, not_after_s },
         },
     )

@@ -1,6 +1,6 @@
 //! What a policy may say, one refusal at a time.
 
-use quorate_policy::{Per, Policy, PolicyError, Window};
+use quorate_policy::{Fee, Per, Policy, PolicyError, Window};
 use quorate_types::U256;
 
 use crate::rig::{BASE, BASE_SEPOLIA, LANDLORD, POLICY, POLYGON, SHOP, address, asset, swap, usdc, with};
@@ -20,7 +20,10 @@ fn the_policy_says_what_it_says() {
     assert_eq!(cap(BASE_SEPOLIA, Some(usdc(BASE_SEPOLIA))), Some(U256::from(25_000_000)));
     assert_eq!(cap(BASE_SEPOLIA, None), Some(U256::from(10u64.pow(16))));
     assert_eq!(cap(BASE, None), None);
-    assert_eq!(policy.max_fee().get(&POLYGON), Some(&U256::from(10u64.pow(18))));
+    assert_eq!(
+        policy.max_fee().get(&POLYGON),
+        Some(&Fee { max: U256::from(10u64.pow(18)), max_per_gas: None, max_gas: None })
+    );
     assert_eq!(policy.recipients()[&address(SHOP)].chains, None);
     let landlord = &policy.recipients()[&address(LANDLORD)];
     assert_eq!(landlord.label, "landlord");

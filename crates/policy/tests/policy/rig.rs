@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use quorate_intent::{
-    Action, Asset, AssetId, Authorization, AuthorizationKind, ChainId, Intent, Validity, token_by_symbol,
+    Action, Asset, AssetId, Authorization, AuthorizationKind, ChainId, Intent, Once, Validity,
+    token_by_symbol,
 };
 use quorate_manifest::{
     Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
@@ -112,6 +113,7 @@ fn intent(chain: ChainId, action: Action) -> Intent {
         action,
         native_value: U256::ZERO,
         max_native_fee: U256::ZERO,
+        transaction: None,
         validity: Validity::default(),
     }
 }
@@ -155,10 +157,15 @@ pub(crate) fn other(chain: ChainId, action: Action) -> Intent {
 
 /// What was approved before, in any order.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Done(pub(crate) Vec<(Counted, Past)>);
+pub(crate) struct Done(pub(crate) Vec<(Counted, Past)>, pub(crate) Vec<Once>);
 
 impl History for Done {
     type Error = Infallible;
+
+    fn place_is_taken(&self, of: &WalletId, once: &Once) -> Result<bool, Infallible> {
+        assert_eq!(*of, wallet(), "another wallet's history was asked for");
+        Ok(self.1.iter().any(|known| known.place == once.place && known.effect != once.effect))
+    }
 
     fn visit(
         &self,
@@ -182,6 +189,9 @@ pub(crate) fn evaluate(policy: Option<&SignedPolicy>, facts: &Facts<'_>) -> Deci
     struct Nothing;
     impl History for Nothing {
         type Error = Infallible;
+        fn place_is_taken(&self, _: &WalletId, _: &Once) -> Result<bool, Infallible> {
+            Ok(false)
+        }
         fn visit(
             &self,
             _: &WalletId,
