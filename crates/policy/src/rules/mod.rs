@@ -74,7 +74,7 @@ pub(crate) type Rule = fn(&Question<'_>) -> Vec<RuleFailure>;
 
 /// Every rule that needs no history, in the order in which failures are listed. Those that count come after them, in
 /// [`evaluate`](crate::evaluate()).
-pub(crate) const COUNTLESS: [Rule; 12] = [
+pub(crate) const COUNTLESS: [Rule; 13] = [
     wallet::check,
     agent_signature::check,
     kind::check,
