@@ -30,7 +30,7 @@ pub(crate) struct Coordinator {
     pub(crate) deadlines: Deadlines,
     pub(crate) pools_config: PoolsConfig,
     pub(crate) db: Db,
-    pub(crate) pinned: ArcSwap<Pinned>,
+    pub(crate) pinned: Arc<ArcSwap<Pinned>>,
     pub(crate) freezes: Arc<ArcSwap<FrozenSet>>,
     pub(crate) nodes: Nodes,
     pub(crate) relay: Relay,
@@ -61,16 +61,16 @@ impl Coordinator {
         clock: Arc<dyn Clock>,
         (deadlines, pools_config): (Deadlines, PoolsConfig),
     ) -> Arc<Self> {
-        let cluster = pinned.manifest().cluster().clone();
+        let pinned = Arc::new(ArcSwap::from_pointee(pinned));
         let freezes = Arc::new(ArcSwap::from_pointee(frozen));
         Arc::new(Self {
-            gate: Gate::new(cluster, db.clone(), clock.clone(), freezes.clone()),
+            gate: Gate::new(pinned.clone(), db.clone(), clock.clone(), freezes.clone()),
             freezes,
             clock,
             deadlines,
             pools_config,
             db,
-            pinned: ArcSwap::from_pointee(pinned),
+            pinned,
             nodes: Nodes::default(),
             relay: Relay::default(),
             pools: Pools::default(),

@@ -10,16 +10,17 @@ use quorate_audit::Receipt;
 use quorate_freeze::FrozenSet;
 use quorate_intent::Decoded;
 use quorate_ledger::{IdempotencyKey, Releasing};
+use quorate_manifest::{Pinned, SignedDocument};
 use quorate_proto::v1;
 use quorate_session::AgentSignature;
 use quorate_store::Durable;
-use quorate_types::{B256, Clock, ClusterId, Payload, PublicKey, WalletId};
+use quorate_types::{B256, Clock, Payload, PublicKey, WalletId};
 
 use crate::access::{Caller, SIGNERS};
 use crate::db::Db;
 use crate::error::OpError;
 use crate::parsed::Parsed;
-use crate::question::{Allowed, Question, Written};
+use crate::question::{Allowed, Question, Waiting, Written};
 use crate::records::WalletRecord;
 use crate::wire;
 
@@ -47,6 +48,7 @@ pub(crate) struct Case {
     request: Request,
     decoded: Decoded,
     policy_hash: B256,
+    approval: Option<SignedDocument>,
     receipt: Receipt,
 }
 
@@ -64,12 +66,22 @@ pub(crate) enum Verdict {
     Admitted(Box<Admitted>),
     /// Policy says no. Nothing is reserved and the key stays usable.
     Denied(Box<v1::SignResponse>),
+    /// Nothing but time or people stands against it. Nothing is reserved.
+    Waiting(Box<Held>),
     /// The same request was answered before, with these bytes.
     Answered(Vec<u8>),
 }
 
+/// A request that waits.
+pub(crate) struct Held {
+    pub(crate) answer: v1::SignResponse,
+    pub(crate) wallet: Arc<WalletRecord>,
+    pub(crate) request: Request,
+    pub(crate) policy_hash: B256,
+}
+
 pub(crate) struct Gate {
-    cluster: ClusterId,
+    pinned: Arc<ArcSwap<Pinned>>,
     db: Db,
     clock: Arc<dyn Clock>,
     freezes: Arc<ArcSwap<FrozenSet>>,
@@ -78,12 +90,12 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(
-        cluster: ClusterId,
+        pinned: Arc<ArcSwap<Pinned>>,
         db: Db,
         clock: Arc<dyn Clock>,
         freezes: Arc<ArcSwap<FrozenSet>>,
     ) -> Self {
-        Self { cluster, db, clock, freezes, parsed: Arc::default() }
+        Self { pinned, db, clock, freezes, parsed: Arc::default() }
     }
 
     /// Authorise; then claim, decode, evaluate, reserve and write it down, in one synced transaction. `at_hand` says
@@ -99,7 +111,7 @@ impl Gate {
             return Err(OpError::Forbidden(caller.0.to_string()));
         }
         let question = Question {
-            cluster: self.cluster.clone(),
+            pinned: self.pinned.load_full(),
             caller: caller.clone(),
             request,
             freezes: self.freezes.load_full(),
@@ -118,6 +130,11 @@ impl Gate {
             Written::Denied(denial, receipt) => {
                 Ok(Verdict::Denied(Box::new(wire::denied(denial, &receipt.confirm(&synced)))))
             }
+            Written::Waiting(wait) => {
+                let Waiting { waiting, wallet, request, policy_hash, receipt } = *wait;
+                let answer = wire::waiting(waiting, &receipt.confirm(&synced));
+                Ok(Verdict::Waiting(Box::new(Held { answer, wallet, request, policy_hash })))
+            }
             Written::NotStarted(error, receipt) => {
                 receipt.confirm(&synced);
                 Err(error)
@@ -128,10 +145,12 @@ impl Gate {
 
 impl Admitted {
     fn confirm(allowed: Allowed, synced: &Durable) -> Self {
-        let Allowed { wallet, public_key, request, decoded, policy_hash, releasing, receipt } = allowed;
+        let Allowed { wallet, public_key, request, decoded, policy_hash, approval, releasing, receipt } =
+            allowed;
         let budget = releasing.map_or(Budget::Held, |pending| Budget::Counted(pending.confirm(synced)));
         let receipt = receipt.confirm(synced);
-        Self { case: Case { wallet, public_key, request, decoded, policy_hash, receipt }, budget }
+        let case = Case { wallet, public_key, request, decoded, policy_hash, approval, receipt };
+        Self { case, budget }
     }
 
     pub(crate) fn case(&self) -> &Case {
@@ -164,6 +183,11 @@ impl Case {
     /// The policy that allowed it.
     pub(crate) fn policy_hash(&self) -> B256 {
         self.policy_hash
+    }
+
+    /// The approvers' yes, where policy asked for it.
+    pub(crate) fn approval(&self) -> Option<&SignedDocument> {
+        self.approval.as_ref()
     }
 
     pub(crate) fn receipt(&self) -> &Receipt {

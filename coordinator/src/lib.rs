@@ -35,6 +35,8 @@ mod session_run;
 mod signings;
 mod spend;
 mod status;
+mod waiting;
+mod waits;
 mod why;
 mod wire;
 

@@ -4,15 +4,17 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use quorate_approval::{SignedApproval, Subject};
 use quorate_audit::{Event, PendingReceipt};
 use quorate_freeze::FrozenSet;
 use quorate_intent::Decoded;
 use quorate_ledger::{Before, Claim, LedgerError, Pending, Releasing, State};
-use quorate_policy::{Approval, Asked, Decision, Facts, Full, evaluate};
+use quorate_manifest::{Pinned, SignedDocument};
+use quorate_policy::{Approval, Asked, Decision, Denial, Facts, Full, SignedPolicy, evaluate};
 use quorate_proto::v1;
 use quorate_session::AgentRequest;
 use quorate_store::Txn;
-use quorate_types::{B256, Clock, ClusterId, PublicKey, UnixMillis};
+use quorate_types::{B256, Clock, PublicKey, UnixMillis};
 use serde_json::{Value, json};
 
 use crate::access::Caller;
@@ -21,11 +23,12 @@ use crate::gate::Request;
 use crate::link::quoted;
 use crate::parsed::Parsed;
 use crate::records::WalletRecord;
+use crate::waiting::Case;
 use crate::wire;
 
 /// What is to be decided, and all it is decided by.
 pub(crate) struct Question {
-    pub(crate) cluster: ClusterId,
+    pub(crate) pinned: Arc<Pinned>,
     pub(crate) caller: Caller,
     pub(crate) request: Request,
     pub(crate) freezes: Arc<FrozenSet>,
@@ -36,9 +39,35 @@ pub(crate) struct Question {
 /// A verdict in a transaction that is not synced yet.
 pub(crate) enum Written {
     Denied(v1::Denial, PendingReceipt),
+    Waiting(Box<Waiting>),
     Allowed(Box<Allowed>),
     /// Allowed, but there is nobody to ask. Nothing is reserved.
     NotStarted(OpError, PendingReceipt),
+}
+
+/// What waits, for time or for people.
+pub(crate) struct Waiting {
+    pub(crate) waiting: v1::Waiting,
+    pub(crate) wallet: Arc<WalletRecord>,
+    pub(crate) request: Request,
+    pub(crate) policy_hash: B256,
+    pub(crate) receipt: PendingReceipt,
+}
+
+/// One request, as it was read, with all that is on record about it.
+pub(crate) struct Matter<'a> {
+    wallet: &'a WalletRecord,
+    public_key: PublicKey,
+    pub(crate) decoded: &'a Decoded,
+    /// What the payload does, in words.
+    pub(crate) summary: String,
+    pub(crate) policy: Option<Arc<SignedPolicy>>,
+    /// What people were asked about it.
+    pub(crate) case: Option<Case>,
+    /// Their yes, where it is for just this.
+    approval: Option<SignedApproval>,
+    held_since: Option<UnixMillis>,
+    pub(crate) now: UnixMillis,
 }
 
 /// What was allowed, and by what.
@@ -48,6 +77,8 @@ pub(crate) struct Allowed {
     pub(crate) request: Request,
     pub(crate) decoded: Decoded,
     pub(crate) policy_hash: B256,
+    /// The approvers' yes, for the nodes.
+    pub(crate) approval: Option<SignedDocument>,
     /// None where an earlier try holds the spend.
     pub(crate) releasing: Option<Pending<Releasing>>,
     pub(crate) receipt: PendingReceipt,
@@ -76,23 +107,34 @@ impl Question {
         let decoded = quorate_intent::decode(&self.request.payload);
         let decoded = decoded.map_err(|error| OpError::invalid("payload", error))?;
         // Evaluate.
-        let approval = match self.evaluate(txn, (&wallet, public_key), &decoded)? {
-            Ok(approval) => approval,
-            Err(denial) => {
-                let event = self.event("sign.denied", &decoded).field("denial", wire::denial_json(&denial));
-                return Ok(ControlFlow::Continue(Written::Denied(denial, self.append(txn, &event)?)));
+        let matter = self.matter(txn, (&wallet, public_key), &decoded)?;
+        let approval = match self.evaluate(txn, &matter)? {
+            Decision::Allow(approval) => approval,
+            Decision::Deny(denial) => {
+                let told = match self.may_wait(txn, &matter, denial)? {
+                    Ok(told) => told,
+                    Err(denial) => return Ok(ControlFlow::Continue(self.denied(txn, &decoded, &denial)?)),
+                };
+                let (waiting, policy_hash, receipt) = told;
+                let waiting =
+                    Waiting { waiting, wallet: wallet.clone(), request: self.request, policy_hash, receipt };
+                return Ok(ControlFlow::Continue(Written::Waiting(Box::new(waiting))));
             }
         };
+        let by = matter.approval.as_ref().map(SignedApproval::approvers).unwrap_or_default().to_vec();
+        let yes = matter.approval.map(|approval| approval.document().clone());
         if let Err(error) = at_hand(&wallet) {
             let event = self.event("sign.not_started", &decoded).field("error", json!(error.to_string()));
             return Ok(ControlFlow::Continue(Written::NotStarted(error, self.append(txn, &event)?)));
         }
         // Reserve and mark.
         let policy_hash = approval.policy_hash();
-        let receipt = self.append(txn, &self.allowed(&decoded, &approval))?;
+        let receipt = self.append(txn, &self.allowed(&decoded, &approval).field("approved_by", json!(by)))?;
         let releasing = self.reserve(txn, approval, before)?;
         let Self { request, .. } = self;
-        let allowed = Allowed { wallet, public_key, request, decoded, policy_hash, releasing, receipt };
+        let approval = yes;
+        let allowed =
+            Allowed { wallet, public_key, request, decoded, policy_hash, approval, releasing, receipt };
         Ok(ControlFlow::Continue(Written::Allowed(Box::new(allowed))))
     }
 
@@ -101,30 +143,63 @@ impl Question {
         Ok(quorate_ledger::claim(txn, wallet, key, *payload_hash)?)
     }
 
-    /// Limits are weighed in the transaction that reserves.
-    fn evaluate(
+    fn matter<'a>(
         &self,
         txn: &dyn Txn,
-        (wallet, public_key): (&WalletRecord, PublicKey),
-        decoded: &Decoded,
-    ) -> Result<Result<Approval<Full>, v1::Denial>, OpError> {
+        (wallet, public_key): (&'a WalletRecord, PublicKey),
+        decoded: &'a Decoded,
+    ) -> Result<Matter<'a>, OpError> {
+        let (request, now, summary) = (&self.request, self.clock.now(), decoded.intent.summary());
         let policy = self.parsed.policy(txn, &wallet.wallet)?;
-        let (address, now) = (public_key.address(), self.clock.now());
-        let (intent, asked) = (&decoded.intent, self.asked(wallet, now));
-        let facts = Facts { wallet: &wallet.wallet, address, intent, now, asked };
-        let before = Before::request(txn, &self.request.key, intent.once());
-        let decision = evaluate(policy.as_deref(), &facts, &before)?;
-        Ok(match quorate_freeze::judge(&self.freezes, &wallet.agent, &facts, decision) {
-            Decision::Allow(approval) => Ok(approval),
-            Decision::Deny(denial) => Err(wire::denial_to_pb(&denial)),
-        })
+        let case = Case::find(txn, &request.wallet, &request.key)?;
+        let subject = policy.as_ref().map(|policy| self.subject(policy.hash(), &summary));
+        let approval = case.as_ref().zip(subject);
+        let approval =
+            approval.and_then(|(case, subject)| case.approved_for(self.pinned.manifest(), &subject, now));
+        let held_since = quorate_ledger::held_since(txn, &request.wallet, request.payload_hash)?;
+        Ok(Matter { wallet, public_key, decoded, summary, policy, case, approval, held_since, now })
+    }
+
+    /// Limits are weighed in the transaction that reserves.
+    fn evaluate(&self, txn: &dyn Txn, matter: &Matter<'_>) -> Result<Decision<Full>, OpError> {
+        let facts = self.facts(matter);
+        let before = Before::request(txn, &self.request.key, facts.intent.once());
+        let decision = evaluate(matter.policy.as_deref(), &facts, &before)?;
+        Ok(quorate_freeze::judge(&self.freezes, &matter.wallet.agent, &facts, decision))
+    }
+
+    pub(crate) fn facts<'a>(&self, matter: &'a Matter<'_>) -> Facts<'a> {
+        let (wallet, address) = (&matter.wallet.wallet, matter.public_key.address());
+        Facts {
+            asked: self.asked(matter.wallet, matter.now),
+            approved_by: matter.approval.as_ref().map_or(&[], SignedApproval::approvers),
+            held_since: matter.held_since,
+            ..Facts::of(wallet, address, &matter.decoded.intent, matter.now)
+        }
+    }
+
+    /// What approvers would have to have signed.
+    pub(crate) fn subject<'a>(&'a self, policy_hash: B256, summary: &'a str) -> Subject<'a> {
+        Subject {
+            wallet: &self.request.wallet,
+            payload_hash: self.request.payload_hash,
+            idempotency_key: self.request.key.as_str(),
+            summary,
+            policy_hash,
+        }
+    }
+
+    fn denied(&self, txn: &mut dyn Txn, decoded: &Decoded, denial: &Denial) -> Result<Written, OpError> {
+        let denial = wire::denial_to_pb(denial);
+        let event = self.event("sign.denied", decoded).field("denial", wire::denial_json(&denial));
+        Ok(Written::Denied(denial, self.append(txn, &event)?))
     }
 
     /// Whose word it is: the agent's, where the wallet was created with its key.
     fn asked(&self, wallet: &WalletRecord, now: UnixMillis) -> Asked {
         let request = &self.request;
         let asking = AgentRequest {
-            cluster: &self.cluster,
+            cluster: self.pinned.manifest().cluster(),
             wallet: &request.wallet,
             payload_hash: request.payload_hash,
             idempotency_key: request.key.as_str(),
@@ -149,11 +224,11 @@ impl Question {
         Ok(Some(quorate_ledger::reserve_releasing(txn, approval, key, *payload_hash)?))
     }
 
-    fn append(&self, txn: &mut dyn Txn, event: &Event) -> Result<PendingReceipt, OpError> {
+    pub(crate) fn append(&self, txn: &mut dyn Txn, event: &Event) -> Result<PendingReceipt, OpError> {
         Ok(quorate_audit::append(txn, self.clock.now(), event)?)
     }
 
-    fn event(&self, kind: &'static str, decoded: &Decoded) -> Event {
+    pub(crate) fn event(&self, kind: &'static str, decoded: &Decoded) -> Event {
         let request = &self.request;
         Event::new(kind)
             .wallet(&request.wallet)
@@ -170,6 +245,7 @@ impl Question {
         self.event("sign.allowed", decoded)
             .field("policy_version", json!(approval.policy_version()))
             .field("policy_hash", json!(approval.policy_hash()))
+            .field("tier", json!(approval.tier().as_str()))
     }
 }
 

@@ -31,6 +31,11 @@ pub(crate) fn denied(denial: v1::Denial, receipt: &Receipt) -> v1::SignResponse 
     v1::SignResponse { outcome: Some(Outcome::Denied(denial)), receipt, repeated_answer: false }
 }
 
+pub(crate) fn waiting(waiting: v1::Waiting, receipt: &Receipt) -> v1::SignResponse {
+    let receipt = Some(v1::Receipt { sequence: receipt.sequence, hash: receipt.hash.to_vec() });
+    v1::SignResponse { outcome: Some(Outcome::Waiting(waiting)), receipt, repeated_answer: false }
+}
+
 /// The coordinator's own denial.
 pub(crate) fn denial_to_pb(denial: &Denial) -> v1::Denial {
     let failures = denial.failures.iter().map(|failure| v1::RuleFailure {

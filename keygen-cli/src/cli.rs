@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    agent, audit, ceremony, demo, dev, freeze, group, manifest, node, policy, recover, recovery, sign,
-    verify, wallet,
+    agent, approval, audit, ceremony, demo, dev, freeze, group, manifest, node, policy, recover, recovery,
+    sign, verify, wallet,
 };
 
 /// Operates a Quorate cluster: wallets whose keys are never in one place, and policies that decide what they sign.
 ///
-/// Exit codes: 0 done, 2 usage, 3 denied by policy, 4 invalid, conflict or not found, 5 unavailable or timed out,
+/// Exit codes: 0 done, 2 usage, 3 denied by policy, 6 waiting for time or people, 4 invalid, conflict or not found, 5 unavailable or timed out,
 /// 70 internal.
 #[derive(Parser)]
 #[command(name = "quorate", version, max_term_width = 100)]
@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Policies: what each wallet may sign
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Say yes or no to requests that policy does not sign without people
+    #[command(subcommand)]
+    Approval(approval::Approval),
     /// Stop signing at once: a wallet, an agent, an asset, a chain or all; one operator or approver is enough
     #[command(subcommand)]
     Freeze(freeze::Freeze),

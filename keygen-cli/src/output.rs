@@ -11,6 +11,9 @@ use crate::refusal::{OrRefuse, Refusal};
 /// Exit code of a request that policy denied.
 pub(crate) const DENIED: u8 = 3;
 
+/// Exit code of a request that waits for time or people.
+pub(crate) const WAITING: u8 = 6;
+
 /// What a command has to say at its end.
 pub(crate) struct Answer {
     json: Value,

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::check;
 use crate::client::{Client, SESSION, refused, within};
 use crate::refusal::{OrRefuse, Refusal};
-use crate::views::{DenialView, WalletView, hex};
+use crate::views::{DenialView, WaitingView, WalletView, hex};
 
 /// What to have signed.
 pub(crate) struct Order {
@@ -73,12 +73,30 @@ pub(crate) struct DeniedView {
     pub(crate) repeated_answer: bool,
 }
 
+/// A request that waits for time or people.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct HeldView {
+    pub(crate) wallet: String,
+    pub(crate) waiting: WaitingView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) receipt: Option<ReceiptView>,
+    pub(crate) idempotency_key: String,
+}
+
+impl HeldView {
+    pub(crate) fn words(&self) -> String {
+        self.waiting.words(&self.wallet, &self.idempotency_key)
+    }
+}
+
 /// What the cluster decided.
 pub(crate) enum Outcome {
     /// Two nodes signed.
     Signed(Box<SignedView>),
     /// Policy said no.
     Denied(DeniedView),
+    /// Neither yet.
+    Waiting(HeldView),
 }
 
 /// Asks for a signature. What cannot be read here is not even sent.
@@ -107,6 +125,10 @@ pub(crate) async fn ask(client: &Client, order: Order) -> Result<Outcome, Refusa
         Some(Verdict::Denied(denial)) => {
             let (wallet, denied) = (order.wallet, denial.into());
             Ok(Outcome::Denied(DeniedView { wallet, denied, receipt, idempotency_key, repeated_answer }))
+        }
+        Some(Verdict::Waiting(waiting)) => {
+            let (wallet, waiting) = (order.wallet, waiting.into());
+            Ok(Outcome::Waiting(HeldView { wallet, waiting, receipt, idempotency_key }))
         }
         None => Err(Refusal::internal("the coordinator's answer is neither a signature nor a denial")),
     }

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use quorate_approval::{SignedApproval, Subject};
 use quorate_freeze::judge;
 use quorate_intent::{Decoded, decode};
 use quorate_ledger::{Before, IdempotencyKey};
-use quorate_manifest::{Group, Pinned};
+use quorate_manifest::{Group, Pinned, SignedDocument};
 use quorate_policy::{
     Approval, Asked, Decision, Facts, Full, SignedPolicy, Stateless, evaluate, evaluate_stateless,
 };
@@ -73,6 +74,8 @@ pub(crate) struct Request {
     pub(crate) decoded: Decoded,
     pub(crate) key: IdempotencyKey,
     pub(crate) agent: Option<AgentSignature>,
+    /// The approvers' yes to just this, as it was brought: whether policy asks for it is another matter.
+    pub(crate) approval: Option<SignedApproval>,
     pub(crate) policy: Arc<SignedPolicy>,
     pub(crate) terms: Terms,
 }
@@ -83,6 +86,21 @@ impl Request {
     /// # Errors
     /// [`SessionError::Denied`] where this node's own policy says no; [`SessionError::Caller`] naming a field.
     pub(crate) fn read(node: &Node, start: v1::StartSign) -> Result<Self, SessionError> {
+        let request = Self::open(node, start)?;
+        // A service node has a ledger. What is over a limit now is denied before anything is computed or has left.
+        if node.role == Role::Service {
+            request.approve_fully(node, &*node.store)?;
+        } else {
+            request.approve(node)?;
+        }
+        Ok(request)
+    }
+
+    /// Reads what the coordinator shows, and judges nothing of it but that it is whole.
+    ///
+    /// # Errors
+    /// As [`Request::read`].
+    pub(crate) fn open(node: &Node, start: v1::StartSign) -> Result<Self, SessionError> {
         never_cold(node)?;
         let id: WalletId = required("wallet", &start.wallet)?;
         let key: IdempotencyKey = required("idempotency_key", &start.idempotency_key)?;
@@ -100,12 +118,12 @@ impl Request {
             policy_hash: Some(policy.hash()),
             ..with_key(node, &wallet, place.terms(node, Protocol::Sign, subject(payload.hash(), &key)))?
         };
-        let request = Self { wallet, payload_hash: payload.hash(), decoded, key, agent, policy, terms };
-        // A service node has a ledger. What is over a limit now is denied before anything is computed or has left.
-        if node.role == Role::Service {
-            request.approve_fully(node, &*node.store)?;
-        } else {
-            request.approve(node)?;
+        let approval = start.approval.map(|document| read_approval(&place, document)).transpose()?;
+        let payload_hash = payload.hash();
+        let request = Self { wallet, payload_hash, decoded, key, agent, approval, policy, terms };
+        if let Some(approval) = &request.approval {
+            let about = approval.covers(&request.subject(&request.summary()), node.clock.now());
+            about.map_err(|error| SessionError::caller("approval", error))?;
         }
         Ok(request)
     }
@@ -117,7 +135,7 @@ impl Request {
     /// [`SessionError::Denied`] with every rule that says no; [`SessionError::Caller`] where the documents changed.
     pub(crate) fn approve(&self, node: &Node) -> Result<Approval<Stateless>, SessionError> {
         self.still_in_force(node)?;
-        let facts = self.facts(node);
+        let facts = self.facts(node, &*node.store)?;
         self.judge(node, &facts, evaluate_stateless(Some(&self.policy), &facts))
     }
 
@@ -132,12 +150,16 @@ impl Request {
         ledger: &dyn Read,
     ) -> Result<Approval<Full>, SessionError> {
         self.still_in_force(node)?;
-        let facts = self.facts(node);
+        let facts = self.facts(node, ledger)?;
         let before = Before::payload(ledger, self.payload_hash, self.decoded.intent.once());
         self.judge(node, &facts, evaluate(Some(&self.policy), &facts, &before)?)
     }
 
-    fn facts(&self, node: &Node) -> Facts<'_> {
+    /// What this node knows of the request now.
+    ///
+    /// # Errors
+    /// [`SessionError`] where the ledger cannot be read.
+    pub(crate) fn facts(&self, node: &Node, ledger: &dyn Read) -> Result<Facts<'_>, SessionError> {
         let asking = AgentRequest {
             cluster: &node.cluster,
             wallet: &self.wallet.wallet,
@@ -145,7 +167,29 @@ impl Request {
             idempotency_key: self.key.as_str(),
         };
         let (key, facts) = (self.wallet.agent_key.as_ref(), facts(node, &self.wallet, &self.decoded));
-        Facts { asked: Asked::check(key, &asking, self.agent.as_ref(), facts.now), ..facts }
+        let summary = self.summary();
+        // Asked anew each time: it may have expired since.
+        let holds = |approval: &&SignedApproval| approval.covers(&self.subject(&summary), facts.now).is_ok();
+        Ok(Facts {
+            asked: Asked::check(key, &asking, self.agent.as_ref(), facts.now),
+            approved_by: self.approval.as_ref().filter(holds).map_or(&[], SignedApproval::approvers),
+            held_since: quorate_ledger::held_since(ledger, &self.wallet.wallet, self.payload_hash)?,
+            ..facts
+        })
+    }
+
+    fn summary(&self) -> String {
+        self.decoded.intent.summary()
+    }
+
+    fn subject<'a>(&'a self, summary: &'a str) -> Subject<'a> {
+        Subject {
+            wallet: &self.wallet.wallet,
+            payload_hash: self.payload_hash,
+            idempotency_key: self.key.as_str(),
+            summary,
+            policy_hash: self.policy.hash(),
+        }
     }
 
     fn judge<Scope>(
@@ -236,14 +280,15 @@ fn read_payload(payload: &Payload) -> Result<Decoded, SessionError> {
     decode(payload).map_err(|error| SessionError::caller("payload", error))
 }
 
+/// By the manifest that is in force here: whoever left it approves nothing.
+fn read_approval(place: &Place, document: v1::SignedDocument) -> Result<SignedApproval, SessionError> {
+    let document = SignedDocument { body: document.body, signatures: document.signatures };
+    SignedApproval::verify(&document, place.pinned.manifest())
+        .map_err(|error| SessionError::caller("approval", error))
+}
+
 fn facts<'a>(node: &Node, wallet: &'a WalletRecord, decoded: &'a Decoded) -> Facts<'a> {
-    Facts {
-        wallet: &wallet.wallet,
-        address: wallet.public_key.address(),
-        intent: &decoded.intent,
-        now: node.clock.now(),
-        asked: Asked::Gateway,
-    }
+    Facts::of(&wallet.wallet, wallet.public_key.address(), &decoded.intent, node.clock.now())
 }
 
 fn denied_without_policy(node: &Node, wallet: &WalletRecord, decoded: &Decoded) -> SessionError {
@@ -302,6 +347,7 @@ mod tests {
                 policy_hash: policy.hash().to_vec(),
                 idempotency_key: "k".to_owned(),
                 agent: None,
+                approval: None,
             };
             Request::read(&self.node, start)
         }

@@ -5,6 +5,7 @@
 //! the whole process's, such as [`harden`], is left to `main`.
 
 mod app;
+mod approvals;
 mod attach;
 mod backup;
 mod cold;

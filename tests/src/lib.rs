@@ -19,4 +19,4 @@ pub use payloads::{FRIEND, STRANGER, authorization, transfer, usdc};
 pub use recover::recover;
 pub use relay::Relay;
 pub use stage::{Stage, assert_signed, both, show, shown};
-pub use world::{CLUSTER, COORDINATOR, World};
+pub use world::{APPROVERS, CLUSTER, COORDINATOR, World};

@@ -109,6 +109,7 @@ pub fn shown(payload: &Payload) -> v1::StartSign {
         payload: Some(quorate_proto::payload_to_pb(payload)),
         policy_hash: golden().policy_hash.to_vec(),
         agent: None,
+        approval: None,
         idempotency_key: "key-1".to_owned(),
     }
 }

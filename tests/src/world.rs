@@ -21,6 +21,9 @@ pub const CLUSTER: &str = "dev";
 /// Every world's coordinator.
 pub const COORDINATOR: &str = "coordinator-1";
 
+/// Every world's approvers.
+pub const APPROVERS: [&str; 2] = ["anne", "ben"];
+
 /// A cluster on disk. Dropped, it is gone.
 pub struct World {
     dir: TempDir,
@@ -36,6 +39,13 @@ impl World {
         world.write("kek", &[0x5a; 32]);
         let operator = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap();
         world.write("operator", operator.to_openssh(LineEnding::LF).unwrap().as_bytes());
+        let mut approvers = String::new();
+        for name in APPROVERS {
+            let key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap();
+            world.write(name, key.to_openssh(LineEnding::LF).unwrap().as_bytes());
+            let public = key.public_key().to_openssh().unwrap();
+            approvers.push_str(&format!("  - {{name: {name}, key: \"{public}\"}}\n"));
+        }
         let recovery = age::x25519::Identity::generate();
         world.write("recovery.key", recovery.to_string().expose_secret().as_bytes());
         let mut nodes = String::new();
@@ -46,7 +56,7 @@ impl World {
         }
         let manifest = format!(
             "manifest: quorate/v1\ncluster: {CLUSTER}\nversion: 1\ndev: true\nnodes:\n{nodes}groups:\n  - {{id: g1, agent: \
-             agent-1, service: service-1, cold: cold-1}}\noperators:\n  - {{name: olga, key: \"{}\"}}\nquorum: \
+             agent-1, service: service-1, cold: cold-1}}\noperators:\n  - {{name: olga, key: \"{}\"}}\napprovers:\n{approvers}quorum: \
              {{operators: 1}}\nrecovery: [{}]\ncoordinators: [{{id: {COORDINATOR}}}]\n",
             operator.public_key().to_openssh().unwrap(),
             recovery.to_public(),
@@ -129,6 +139,12 @@ impl World {
     /// The operator's signature.
     pub fn sign(&self, body: &[u8], namespace: Namespace) -> String {
         quorate_manifest::sign(body, namespace, &self.operator()).unwrap()
+    }
+
+    /// The signature of one of [`APPROVERS`].
+    pub fn approve(&self, name: &str, body: &[u8]) -> String {
+        let key = PrivateKey::read_openssh_file(&self.path(name)).unwrap();
+        quorate_manifest::sign(body, Namespace::Approval, &key).unwrap()
     }
 
     /// The signed manifest.

@@ -133,6 +133,7 @@ async fn nor_can_the_gateway_and_the_coordinator_together() {
         policy_hash: policy_hash.clone(),
         idempotency_key: "key-1".to_owned(),
         agent,
+        approval: None,
     };
     for (what, signature) in others(&agent, &payload) {
         let starts = ["agent-1", "service-1"].map(|node| (node, Protocol::Sign(start(signature.clone()))));

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mpc", &["types", "intent"]),
     ("manifest", &["types", "session"]),
     ("policy", &["types", "intent", "session", "manifest"]),
+    ("approval", &["types", "manifest"]),
     ("freeze", &["types", "intent", "manifest", "policy"]),
     ("store", &["types"]),
     ("ledger", &["types", "intent", "policy", "store"]),
@@ -31,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "intent",
             "policy",
             "manifest",
+            "approval",
             "freeze",
             "ceremony",
             "session",
@@ -48,6 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "intent",
             "policy",
             "manifest",
+            "approval",
             "freeze",
             "session",
             "mpc",
@@ -67,6 +70,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "intent",
             "policy",
             "manifest",
+            "approval",
             "freeze",
             "audit",
             "session",
@@ -79,8 +83,9 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without disk, sockets or a runtime.
-const PURE: &[&str] =
-    &["types", "intent", "policy", "manifest", "freeze", "ceremony", "mpc", "session", "recovery"];
+const PURE: &[&str] = &[
+    "types", "intent", "policy", "manifest", "approval", "freeze", "ceremony", "mpc", "session", "recovery",
+];
 const IMPURE: &[&str] = &["tokio", "tonic", "hyper", "redb", "sled", "rustls", "mio", "socket2"];
 
 struct House {

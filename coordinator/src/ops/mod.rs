@@ -3,6 +3,7 @@
 pub(crate) mod apply_freeze;
 pub(crate) mod apply_manifest;
 pub(crate) mod apply_policy;
+pub(crate) mod approvals;
 pub(crate) mod create_wallet;
 pub(crate) mod enrol_group;
 pub(crate) mod get_policy;

@@ -8,24 +8,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_manifest::Group;
+use quorate_manifest::{Group, SignedDocument};
+use quorate_proto::v1::relay_frame::Frame;
 use quorate_proto::v1::session_outcome::Outcome;
 use quorate_proto::v1::session_start::Protocol;
+use quorate_proto::v1::sign_response::Outcome as Answered;
 use quorate_proto::{agent_to_pb, payload_to_pb, v1};
-use quorate_types::Role;
+use quorate_types::{B256, Role};
 use tokio::time::Instant;
 
 use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
-use crate::gate::{Admitted, Request, Verdict};
+use crate::gate::{Admitted, Held, Request, Verdict};
 use crate::ops::sign_online::sign_online;
 use crate::ops::signed::checked;
 use crate::records::WalletRecord;
 use crate::session_run::{Ended, Plan, run};
 use crate::signings::{Answer, Place};
 use crate::why::{Why, why};
-use crate::wire;
+use crate::wire::{self, document_to_pb};
 
 /// Who signs. The cold node has no part in it.
 pub(crate) const SIGNERS: [Role; 2] = [Role::Agent, Role::Service];
@@ -59,7 +61,21 @@ async fn pass_the_gate(core: &Arc<Coordinator>, caller: &Caller, request: Reques
     match core.gate.admit(caller, request, at_hand).await? {
         Verdict::Admitted(admitted) => ask_the_nodes(core, *admitted).await,
         Verdict::Denied(denied) => Ok(*denied),
+        Verdict::Waiting(held) => {
+            tell_the_service_node(core, &held);
+            Ok(held.answer)
+        }
         Verdict::Answered(answer) => repeat(&answer),
+    }
+}
+
+/// A hold runs by the service node's own clock, from when it hears of it. A node that is away hears when it is asked again.
+fn tell_the_service_node(core: &Coordinator, held: &Held) {
+    let on_hold = matches!(&held.answer.outcome, Some(Answered::Waiting(waiting)) if waiting.tier == "delay");
+    let Ok(group) = core.group(&held.wallet.group) else { return };
+    let Some(link) = core.nodes.link(&group.service).filter(|_| on_hold) else { return };
+    if let Err(error) = link.offer(Frame::Hold(shown(&held.request, held.policy_hash, None))) {
+        tracing::warn!(wallet = %held.request.wallet, ?error, "the service node was not told of a hold");
     }
 }
 
@@ -124,13 +140,17 @@ impl Path {
 /// What the nodes are asked. It takes the proof that the request was admitted, and its spend is on record.
 pub(crate) fn start(admitted: &Admitted) -> v1::StartSign {
     let case = admitted.case();
-    let request = case.request();
+    shown(case.request(), case.policy_hash(), case.approval())
+}
+
+fn shown(request: &Request, policy_hash: B256, approval: Option<&SignedDocument>) -> v1::StartSign {
     v1::StartSign {
         wallet: request.wallet.to_string(),
         payload: Some(payload_to_pb(&request.payload)),
-        policy_hash: case.policy_hash().to_vec(),
+        policy_hash: policy_hash.to_vec(),
         idempotency_key: request.key.to_string(),
         agent: request.agent.as_ref().map(agent_to_pb),
+        approval: approval.map(document_to_pb),
     }
 }
 
@@ -179,9 +199,10 @@ pub(crate) fn repeat(answer: &[u8]) -> Answer {
 fn outcome(answer: &Answer) -> &'static str {
     match answer {
         Ok(answer) => match &answer.outcome {
-            Some(v1::sign_response::Outcome::Signed(_)) if answer.repeated_answer => "repeated",
-            Some(v1::sign_response::Outcome::Signed(_)) => "signed",
-            Some(v1::sign_response::Outcome::Denied(_)) | None => "denied",
+            Some(Answered::Signed(_)) if answer.repeated_answer => "repeated",
+            Some(Answered::Signed(_)) => "signed",
+            Some(Answered::Waiting(_)) => "waiting",
+            Some(Answered::Denied(_)) | None => "denied",
         },
         Err(error) => error.kind(),
     }

@@ -1,5 +1,6 @@
 //! The gRPC edge: one file per service, each method converts, calls its operation and converts back.
 
+mod approvals;
 mod audit;
 mod ceremony;
 mod cluster;
@@ -19,6 +20,7 @@ use quorate_proto::{DESCRIPTORS, v1};
 use quorate_transport::{AccessLayer, Connection};
 use tokio_stream::Stream;
 use tonic::transport::Server;
+use v1::approval_service_server::ApprovalServiceServer;
 use v1::audit_service_server::AuditServiceServer;
 use v1::ceremony_service_server::CeremonyServiceServer;
 use v1::cluster_service_server::ClusterServiceServer;
@@ -81,6 +83,10 @@ pub(crate) async fn serve(
         .with(
             CeremonyServiceServer::new(ceremony::Ceremonies(core.clone()))
                 .max_decoding_message_size(TRANSCRIPT_BYTES),
+        )
+        .with(
+            ApprovalServiceServer::new(approvals::Approvals(core.clone()))
+                .max_decoding_message_size(DOCUMENT_BYTES),
         )
         .with(AuditServiceServer::new(audit::Audit(core.clone())).max_decoding_message_size(REQUEST_BYTES))
         .with(NodeRelayServer::new(node_relay::Relay(core)).max_decoding_message_size(FRAME_BYTES))

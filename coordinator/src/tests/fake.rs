@@ -152,6 +152,9 @@ impl Script {
                     let wallet = activation.wallet.parse().unwrap();
                     self.link.replied(&Subject::Activation(wallet), None, self.refuses);
                 }
+                Frame::Hold(start) => {
+                    self.seen.lock().unwrap().documents.push(format!("hold of {}", start.wallet));
+                }
                 Frame::Welcome(_) | Frame::Heartbeat(_) | Frame::Envelope(_) => {}
             }
         }

@@ -87,7 +87,7 @@ impl Edge {
 }
 
 /// What each role may call, as the documentation says it: g(ateway), o(perator), p (approver), a(uditor), n(ode).
-const TABLE: [(&str, &str); 18] = [
+const TABLE: [(&str, &str); 22] = [
     ("/quorate.v1.SigningService/Sign", "go"),
     ("/quorate.v1.SigningService/GetSigning", "gopa"),
     ("/quorate.v1.WalletService/CreateWallet", "o"),
@@ -103,6 +103,10 @@ const TABLE: [(&str, &str); 18] = [
     ("/quorate.v1.FreezeService/ListFreezes", "opa"),
     ("/quorate.v1.CeremonyService/RecordDrill", "o"),
     ("/quorate.v1.CeremonyService/RecordTranscript", "o"),
+    ("/quorate.v1.ApprovalService/ListApprovals", "opa"),
+    ("/quorate.v1.ApprovalService/GetApproval", "opa"),
+    ("/quorate.v1.ApprovalService/Approve", "op"),
+    ("/quorate.v1.ApprovalService/Refuse", "op"),
     ("/quorate.v1.AuditService/Head", "oa"),
     ("/quorate.v1.AuditService/List", "oa"),
     ("/quorate.v1.NodeRelay/Attach", "n"),

@@ -18,6 +18,9 @@ pub(crate) const PLACES: &str = "ledger_place";
 /// A service node's charges, by wallet and payload hash.
 pub(crate) const CHARGES: &str = "ledger_charge";
 
+/// Since when payloads have been on hold, by wallet and payload hash.
+pub(crate) const HOLDS: &str = "ledger_hold";
+
 /// Version of a table's records. Another one is refused, but for what [`decode_version`] is asked for by its reader.
 fn version(table: &str) -> u8 {
     match table {
@@ -80,7 +83,7 @@ mod tests {
         assert_eq!(bytes, [2, 7, 1, b'x']);
         assert_eq!(decode::<(u32, String)>(ENTRIES, &bytes).unwrap(), (7, "x".to_owned()));
         let trailing = [bytes.as_slice(), &[0]].concat();
-        let other_version = [&[1], &bytes[1..]].concat();
+        let other_version = [&[9], &bytes[1..]].concat();
         for bad in [&[][..], &bytes[..3], &trailing, &other_version] {
             let error = decode::<(u32, String)>(CHARGES, bad).unwrap_err();
             assert_eq!(error.to_string(), "ledger: malformed record in table ledger_charge");

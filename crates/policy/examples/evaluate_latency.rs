@@ -17,7 +17,7 @@ use quorate_intent::{
 use quorate_manifest::{
     Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
 };
-use quorate_policy::{Asked, Counted, Decision, Facts, History, Past, SignedPolicy, evaluate};
+use quorate_policy::{Counted, Decision, Facts, History, Past, SignedPolicy, evaluate};
 use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
 use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
@@ -112,8 +112,7 @@ fn measure(name: &str, policy: &SignedPolicy, allowed: bool, intents: &[Intent])
     let wallet: WalletId = "agent-1".parse().unwrap();
     let mut nanos = Vec::with_capacity(ROUNDS);
     for intent in intents.iter().cycle().take(ROUNDS) {
-        let facts =
-            Facts { wallet: &wallet, address: address(0), intent, now: NOW_S * 1000, asked: Asked::Gateway };
+        let facts = Facts::of(&wallet, address(0), intent, NOW_S * 1000);
         let start = Instant::now();
         let decision = black_box(evaluate(Some(policy), black_box(&facts), &Hundred)).unwrap();
         nanos.push(start.elapsed().as_nanos());

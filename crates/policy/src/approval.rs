@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 use quorate_intent::{Charge, Once};
 use quorate_types::{Address, B256, UnixMillis, WalletId};
 
+use crate::Tier;
+
 /// Every rule was asked, those that count among them. A ledger takes no other approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {}
@@ -25,6 +27,7 @@ pub struct Approval<Scope> {
     pub(crate) once: Option<Once>,
     pub(crate) payee: Option<Address>,
     pub(crate) at: UnixMillis,
+    pub(crate) tier: Tier,
     pub(crate) scope: PhantomData<Scope>,
 }
 
@@ -64,6 +67,11 @@ impl<Scope> Approval<Scope> {
         self.payee
     }
 
+    /// What the amount needed, and got.
+    pub const fn tier(&self) -> Tier {
+        self.tier
+    }
+
     /// The time that was decided about, in Unix milliseconds: it counts then.
     pub const fn at(&self) -> UnixMillis {
         self.at
@@ -89,6 +97,7 @@ impl Approval<Full> {
             once,
             payee,
             at,
+            tier: Tier::Instant,
             scope: PhantomData,
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use quorate_types::{B256, UnixMillis};
 use serde::Serialize;
 
+use crate::rules::codes;
 use crate::{Approval, words};
 
 /// What a policy says to a request.
@@ -23,6 +24,14 @@ pub struct Denial {
     pub policy_hash: Option<B256>,
     /// Every rule that fails, in the order in which rules are always listed. Never empty.
     pub failures: Vec<RuleFailure>,
+}
+
+impl Denial {
+    /// Whether it is only a matter of time or of people: nothing else stands against the request.
+    pub fn waits(&self) -> bool {
+        let waits = |failure: &RuleFailure| [codes::APPROVAL, codes::DELAY].contains(&failure.rule.as_str());
+        !self.failures.is_empty() && self.failures.iter().all(waits)
+    }
 }
 
 /// One rule that fails. The texts are for people; `rule` and `resets_at_ms` are for programs.

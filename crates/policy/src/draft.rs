@@ -59,6 +59,14 @@ pub(crate) struct RulesDraft {
     /// The most signatures over time. All lines hold.
     #[serde(default)]
     pub(crate) velocity: Vec<VelocityDraft>,
+    /// By amount: signed at once, signed and told, held back, or approved by people. An asset without a line is signed at
+    /// once.
+    #[serde(default)]
+    pub(crate) tiers: Vec<TiersDraft>,
+    /// Who approves what is above the tiers.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ApproversDraft")]
+    pub(crate) approval: Option<ApproversDraft>,
     /// When signatures are allowed; absent: always.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ActiveHoursDraft")]
@@ -111,6 +119,48 @@ pub(crate) struct CumulativeDraft {
     /// Whether it is counted for the wallet, or apart for each recipient.
     #[serde(default)]
     pub(crate) per: Per,
+}
+
+/// One asset's tiers: up to which amount of one request each reaches. What is above the last needs approval.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TiersDraft {
+    /// USDC, or the chain's own coin: native, or its ticker such as ETH.
+    pub(crate) asset: String,
+    /// The chain's name.
+    pub(crate) chain: String,
+    /// Up to here it is signed at once.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) instant: Option<String>,
+    /// Up to here it is signed, and people are told.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) notify: Option<String>,
+    /// Up to here it is signed after a hold of `delay_s`, in which people may freeze it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(crate) delay: Option<String>,
+    /// How long the hold is, in seconds: 60 to 604800 (a week).
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64", range(min = 60, max = 604800))]
+    pub(crate) delay_s: Option<u64>,
+}
+
+/// Who approves, and how many of them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ApproversDraft {
+    /// How many must sign.
+    #[schemars(range(min = 1, max = 16))]
+    pub(crate) threshold: u64,
+    /// Only these approvers, by their names in the manifest; absent or empty: all of the manifest's.
+    #[serde(default)]
+    pub(crate) approvers: Vec<String>,
+    /// For how many seconds they are asked: 60 to 2678400 (31 days); absent: a day.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64", range(min = 60, max = 2678400))]
+    pub(crate) timeout_s: Option<u64>,
 }
 
 /// The most signatures over time.

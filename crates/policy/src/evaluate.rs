@@ -2,7 +2,10 @@
 
 use std::marker::PhantomData;
 
-use crate::rules::{COUNTLESS, Question, authorization_nonce, codes, cumulative, fee, payee, velocity};
+use crate::rules::{
+    COUNTLESS, Question, authorization_nonce, codes, cumulative, delay, fee, payee, velocity,
+};
+use crate::tiers::tier;
 use crate::{Approval, Decision, Denial, Facts, Full, History, RuleFailure, SignedPolicy, Stateless};
 
 /// Asks every rule of `policy` about `facts`, against what `history` says was approved before. Deterministic and without
@@ -21,6 +24,7 @@ pub fn evaluate<H: History + ?Sized>(
     failures.extend(authorization_nonce::check(&question, history)?);
     failures.extend(cumulative::check(&question, history)?);
     failures.extend(velocity::check(&question, history)?);
+    failures.extend(delay::check(&question));
     Ok(decide(signed, facts, failures))
 }
 
@@ -46,6 +50,7 @@ fn decide<Scope>(signed: &SignedPolicy, facts: &Facts<'_>, failures: Vec<RuleFai
             once: facts.intent.once(),
             payee: payee(facts.intent),
             at: facts.now,
+            tier: tier(signed.policy(), facts),
             scope: PhantomData,
         }),
         _ => Decision::Deny(Denial { policy_hash: Some(signed.hash()), failures }),

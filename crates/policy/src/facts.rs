@@ -17,6 +17,17 @@ pub struct Facts<'a> {
     pub now: UnixMillis,
     /// Whose word the request is.
     pub asked: Asked,
+    /// The names of the approvers who said yes to just this, their signatures verified.
+    pub approved_by: &'a [String],
+    /// Since when this very payload has been on hold, in Unix milliseconds, by the ledger of whoever asks.
+    pub held_since: Option<UnixMillis>,
+}
+
+impl<'a> Facts<'a> {
+    /// A request on the gateway's word, which nobody approved and which is not on hold.
+    pub const fn of(wallet: &'a WalletId, address: Address, intent: &'a Intent, now: UnixMillis) -> Self {
+        Self { wallet, address, intent, now, asked: Asked::Gateway, approved_by: &[], held_since: None }
+    }
 }
 
 /// Whose word a request is. What a wallet takes is decided at its creation.

@@ -6,7 +6,11 @@
 //! counts against it and what was asked, so that a denial can be understood and acted on. An [`Approval`] is made nowhere
 //! else, and only a [`Full`] one may be counted in a ledger.
 //!
-//! Two sorts of fields: what is allowed (`chains`, `per_transaction`, `max_fee`, `recipients`, `allowances`, lifetimes), where each line
+//! What a wallet may sign may still have to wait: for a hold to pass, or for people ([`Tier`]). A denial that only says so
+//! [waits](Denial::waits).
+//!
+//! Two sorts of fields: what is allowed (`chains`, `per_transaction`, `max_fee`, `recipients`, `allowances`, lifetimes),
+//! where each line
 //! allows more, and limits to it (`blocked`, `cumulative`, `velocity`, `active_hours`, `not_before`, `not_after`), where
 //! each line allows less.
 
@@ -27,6 +31,7 @@ mod read;
 mod rules;
 mod schema;
 mod signed;
+mod tiers;
 mod window;
 mod words;
 mod zone;
@@ -44,5 +49,6 @@ pub use policy::{Allowance, Cumulative, FORMAT, Fee, Per, Policy, Recipient, Vel
 pub use rules::codes;
 pub use schema::json_schema;
 pub use signed::SignedPolicy;
+pub use tiers::{Approvers, HOLD_LAPSES_MS, Hold, Tier, Tiers, hold, tier};
 pub use window::{Period, Window};
 pub use zone::Zone;

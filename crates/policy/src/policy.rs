@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::finding::Findings;
 use crate::read;
-use crate::{ActiveHours, PolicyError, Window};
+use crate::{ActiveHours, Approvers, PolicyError, Tiers, Window};
 
 /// The first field of every policy of this version.
 pub const FORMAT: &str = "quorate/v1";
@@ -106,6 +106,8 @@ pub struct Policy {
     pub(crate) blocked: BTreeMap<Address, Recipient>,
     pub(crate) cumulative: Vec<Cumulative>,
     pub(crate) velocity: Vec<Velocity>,
+    pub(crate) tiers: Vec<Tiers>,
+    pub(crate) approval: Option<Approvers>,
     pub(crate) active_hours: Option<ActiveHours>,
     pub(crate) not_before: Option<UnixMillis>,
     pub(crate) not_after: Option<UnixMillis>,
@@ -187,6 +189,16 @@ impl Policy {
     /// The most signatures over time.
     pub fn velocity(&self) -> &[Velocity] {
         &self.velocity
+    }
+
+    /// What each asset needs by amount; none: everything is signed at once.
+    pub fn tiers(&self) -> &[Tiers] {
+        &self.tiers
+    }
+
+    /// Who approves what is above the tiers.
+    pub const fn approval(&self) -> Option<&Approvers> {
+        self.approval.as_ref()
     }
 
     /// When signatures are allowed; `None`: always.

@@ -59,6 +59,9 @@ pub(crate) struct New {
     /// An operator and the file of their ssh public key; repeat for more
     #[arg(long = "operator", value_name = "NAME=FILE", required = true, value_parser = operator)]
     operators: Vec<(String, PathBuf)>,
+    /// Someone who approves what policies do not sign without people, and their ssh public key; repeat for more
+    #[arg(long = "approver", value_name = "NAME=FILE", value_parser = operator)]
+    approvers: Vec<(String, PathBuf)>,
     /// How many operators must sign
     #[arg(long, default_value_t = 1)]
     quorum: usize,
@@ -97,7 +100,7 @@ fn new(command: New) -> Result<Answer, Refusal> {
         nodes: Vec::new(),
         groups: Vec::new(),
         operators: command.operators.into_iter().map(person).collect::<Result<_, Refusal>>()?,
-        approvers: Vec::new(),
+        approvers: command.approvers.into_iter().map(person).collect::<Result<_, Refusal>>()?,
         quorum: QuorumDraft { operators: command.quorum },
         recovery: command.recovery,
         coordinators: command.coordinator.iter().map(|id| CoordinatorDraft { id: id.to_string() }).collect(),

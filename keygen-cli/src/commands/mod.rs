@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod agent;
+pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod ceremony;
 pub(crate) mod demo;
@@ -29,6 +30,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<Answer, Refusal> {
         Command::Node(command) => Box::pin(node::run(command, globals)).await,
         Command::Manifest(command) => Box::pin(manifest::run(command, globals)).await,
         Command::Group(command) => Box::pin(group::run(command, globals, output)).await,
+        Command::Approval(command) => Box::pin(approval::run(command, globals)).await,
         Command::Agent(command) => agent::run(command),
         Command::Wallet(command) => Box::pin(wallet::run(command, globals)).await,
         Command::Policy(command) => Box::pin(policy::run(command, globals)).await,

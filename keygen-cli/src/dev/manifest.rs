@@ -28,7 +28,8 @@ pub(super) fn write(
         nodes,
         groups: vec![GroupDraft { id: GROUP.to_owned(), agent, service, cold }],
         operators: vec![PersonDraft { name: "operator".to_owned(), key: operator.to_owned() }],
-        approvers: Vec::new(),
+        // The same person with the same key.
+        approvers: vec![PersonDraft { name: "operator".to_owned(), key: operator.to_owned() }],
         quorum: QuorumDraft { operators: 1 },
         recovery: vec![recovery],
         coordinators: vec![CoordinatorDraft { id: COORDINATOR.to_owned() }],

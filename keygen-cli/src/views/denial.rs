@@ -24,20 +24,41 @@ pub(crate) struct DenialView {
     pub(crate) failures: Vec<FailureView>,
 }
 
-impl From<v1::Denial> for DenialView {
-    fn from(denial: v1::Denial) -> Self {
-        let failure = |failure: v1::RuleFailure| FailureView {
+impl From<v1::RuleFailure> for FailureView {
+    fn from(failure: v1::RuleFailure) -> Self {
+        Self {
             rule: failure.rule,
             reason: failure.reason,
             limit: failure.limit,
             used: failure.used,
             requested: failure.requested,
             resets_at_ms: failure.resets_at_ms,
-        };
+        }
+    }
+}
+
+impl FailureView {
+    /// A line for the rule and its reason, and one for each number there is.
+    pub(super) fn words(&self) -> String {
+        let mut words = format!("\n  {}: {}", self.rule, self.reason);
+        for (name, text) in [("limit", &self.limit), ("used", &self.used), ("requested", &self.requested)] {
+            if !text.is_empty() {
+                words.push_str(&format!("\n    {name:<9}  {text}"));
+            }
+        }
+        if let Some(at) = self.resets_at_ms {
+            words.push_str(&format!("\n    resets at  {}", instant(at)));
+        }
+        words
+    }
+}
+
+impl From<v1::Denial> for DenialView {
+    fn from(denial: v1::Denial) -> Self {
         Self {
             decided_by: denial.decided_by,
             policy_hash: hex(&denial.policy_hash),
-            failures: denial.failures.into_iter().map(failure).collect(),
+            failures: denial.failures.into_iter().map(FailureView::from).collect(),
         }
     }
 }
@@ -49,26 +70,14 @@ impl DenialView {
             words.push_str(": the wallet has no policy");
         }
         for failure in &self.failures {
-            words.push_str(&format!("\n  {}: {}", failure.rule, failure.reason));
-            if !failure.limit.is_empty() {
-                words.push_str(&format!("\n    limit      {}", failure.limit));
-            }
-            if !failure.used.is_empty() {
-                words.push_str(&format!("\n    used       {}", failure.used));
-            }
-            if !failure.requested.is_empty() {
-                words.push_str(&format!("\n    requested  {}", failure.requested));
-            }
-            if let Some(at) = failure.resets_at_ms {
-                words.push_str(&format!("\n    resets at  {}", instant(at)));
-            }
+            words.push_str(&failure.words());
         }
         words
     }
 }
 
 /// To the second, rounded up: at that moment it has passed.
-fn instant(at_ms: u64) -> String {
+pub(super) fn instant(at_ms: u64) -> String {
     let at = i64::try_from(at_ms.div_ceil(1000)).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());
     at.map_or_else(|| format!("{at_ms} Unix milliseconds"), |at| at.to_string())
 }

@@ -3,6 +3,7 @@
 mod cluster;
 mod denial;
 mod freeze;
+mod waiting;
 mod wallet;
 
 pub(crate) use cluster::{GroupView, NodeView};
@@ -10,6 +11,7 @@ pub(crate) use denial::DenialView;
 #[cfg(test)]
 pub(crate) use denial::FailureView;
 pub(crate) use freeze::FreezeView;
+pub(crate) use waiting::{CaseView, WaitingView};
 pub(crate) use wallet::WalletView;
 
 /// Bytes as programs for Ethereum write them; empty stays empty.

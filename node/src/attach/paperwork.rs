@@ -19,6 +19,7 @@ pub(super) enum Paper {
     Manifest(v1::SignedDocument),
     Freeze(v1::SignedDocument),
     Activation(v1::Activation),
+    Hold(v1::StartSign),
 }
 
 /// The papers of one stream. Ends with it; what is already being synced is finished.
@@ -53,7 +54,8 @@ async fn work(node: Arc<Node>, mut papers: mpsc::Receiver<Paper>, out: mpsc::Sen
         let node = Arc::clone(&node);
         let done = tokio::task::spawn_blocking(move || process(&node, paper)).await;
         match done {
-            Ok(frame) => {
+            Ok(None) => {}
+            Ok(Some(frame)) => {
                 if out.send(v1::NodeFrame { frame: Some(frame) }).await.is_err() {
                     return;
                 }
@@ -63,11 +65,15 @@ async fn work(node: Arc<Node>, mut papers: mpsc::Receiver<Paper>, out: mpsc::Sen
     }
 }
 
-fn process(node: &Node, paper: Paper) -> Frame {
-    match paper {
+fn process(node: &Node, paper: Paper) -> Option<Frame> {
+    Some(match paper {
         Paper::Policy(document) => Frame::Document(ops::policy::run(node, document)),
         Paper::Manifest(document) => Frame::Document(ops::manifest::run(node, document)),
         Paper::Freeze(document) => Frame::Document(ops::freeze::run(node, document)),
         Paper::Activation(activation) => Frame::Activation(ops::activate::run(node, activation)),
-    }
+        Paper::Hold(start) => {
+            ops::hold::run(node, start);
+            return None;
+        }
+    })
 }

@@ -124,6 +124,7 @@ impl Stream {
             Frame::Manifest(document) => Paper::Manifest(document),
             Frame::Freeze(document) => Paper::Freeze(document),
             Frame::Activation(activation) => Paper::Activation(activation),
+            Frame::Hold(start) => Paper::Hold(start),
         };
         paperwork.offer(paper)
     }

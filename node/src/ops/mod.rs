@@ -4,6 +4,7 @@ pub(crate) mod activate;
 pub(crate) mod aux_info;
 mod contribution;
 pub(crate) mod freeze;
+pub(crate) mod hold;
 pub(crate) mod keygen;
 pub(crate) mod manifest;
 pub(crate) mod policy;

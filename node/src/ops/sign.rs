@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::contribution::{Contribution, blame, statement};
 use super::keygen::attestation;
+use crate::approvals::use_up;
 use crate::guard::Request;
 use crate::maths::Maths;
 use crate::node::Node;
@@ -37,7 +38,7 @@ pub(crate) async fn run(
     let mut joined = link.agree(node, request.terms.clone()).await?;
     let presignature = presign(node, &request.wallet.wallet, (&mut joined, &node.maths)).await?;
     match node.role {
-        Role::Agent => contribute(node, &request, &mut joined, presignature).await,
+        Role::Agent => contribute(node, &Arc::new(request), &mut joined, presignature).await,
         Role::Service => complete(node, request, &mut joined, presignature).await,
         Role::Cold => Err(SessionError::caller("role", "a cold node never signs")),
     }
@@ -68,12 +69,13 @@ pub(super) async fn presign(
 /// The agent node: states that its agent asked for exactly this, and sends its partial signature with it.
 async fn contribute(
     node: &Arc<Node>,
-    request: &Request,
+    request: &Arc<Request>,
     joined: &mut Joined<'_>,
     presignature: Presignature,
 ) -> Result<Outcome, SessionError> {
     let service = Role::Service.index();
     request.approve(node)?;
+    use_up_approval(node, request).await?;
     let intent = statement(node, request, joined.eid()).sign(&node.me, &node.key)?;
     let (partial, _) = presignature.issue(&request.decoded.digest);
     let contribution = Contribution { partial: partial.to_bytes(), intent };
@@ -81,6 +83,15 @@ async fn contribute(
     joined.link().mark_released();
     joined.send(PARTIAL_ROUND, Recipient::One(service), &body).await?;
     Ok(Outcome::Released(true))
+}
+
+/// Most requests have no approval, and then nothing is synced.
+async fn use_up_approval(node: &Arc<Node>, request: &Arc<Request>) -> Result<(), SessionError> {
+    if request.approval.is_some() {
+        let request = Arc::clone(request);
+        let ((), _synced) = commit(node, move |node, txn| use_up(txn, &request, node.clock.now())).await?;
+    }
+    Ok(())
 }
 
 /// The service node: checks the agent's word and its partial, asks its own policy, charges its own ledger, and only then
@@ -151,7 +162,8 @@ pub(super) fn charge_and_record(
     (request, approval): (&Request, Approval<Full>),
     eid: [u8; 32],
 ) -> Result<(Pending<Charged>, PendingReceipt), SessionError> {
-    let (now, policy_hash) = (approval.at(), approval.policy_hash());
+    let (now, policy_hash, tier) = (approval.at(), approval.policy_hash(), approval.tier());
+    use_up(txn, request, now)?;
     let charged = charge(txn, approval, request.payload_hash)?;
     let event = Event::new("sign.contributed")
         .wallet(&request.wallet.wallet)
@@ -160,6 +172,8 @@ pub(super) fn charge_and_record(
         .field("policy_hash", policy_hash.to_string())
         .field("summary", request.decoded.intent.summary())
         .field("asked_by", asked_by(request))
+        .field("tier", tier.as_str())
+        .field("approved_by", request.approval.as_ref().map(|approval| approval.approvers().to_vec()))
         .field("eid", hex::encode(eid));
     Ok((charged, quorate_audit::append(txn, now, &event)?))
 }

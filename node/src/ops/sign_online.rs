@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::contribution::{Contribution, Stated, blame, statement};
 use super::keygen::attestation;
 use super::sign::charge_and_record;
+use crate::approvals::use_up;
 use crate::guard::Request;
 use crate::node::Node;
 use crate::pool::slots::{Bound, Once, Use, answer_once};
@@ -77,7 +78,7 @@ pub(crate) async fn run(
     link.name(&online.request.terms.participants);
     let (eid, role) = (online.used.eid, node.role);
     let answer = bind(node, link, online, move |node, txn, online| match role {
-        Role::Agent => contribute(node, online),
+        Role::Agent => contribute(node, txn, online),
         Role::Service => complete(node, txn, online, &contribution),
         Role::Cold => Err(SessionError::caller("role", "a cold node never signs")),
     });
@@ -166,9 +167,10 @@ fn alarm(
 }
 
 /// The agent node: states that its agent asked for exactly this, and seals its partial signature with it.
-fn contribute(node: &Node, online: &Online) -> Result<Vec<u8>, SessionError> {
+fn contribute(node: &Node, txn: &mut dyn Txn, online: &Online) -> Result<Vec<u8>, SessionError> {
     let Online { request, used } = online;
     request.approve(node)?;
+    use_up(txn, request, node.clock.now())?;
     let intent = statement(node, request, used.eid).sign(&node.me, &node.key)?;
     let (presignature, last_word) = online.take(node)?.into_parts();
     let (partial, _) = presignature.issue(&request.decoded.digest);

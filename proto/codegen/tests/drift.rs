@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-const FILES: [&str; 8] = ["common", "wallets", "signing", "cluster", "freeze", "audit", "ceremony", "relay"];
+const FILES: [&str; 9] =
+    ["common", "wallets", "signing", "cluster", "freeze", "approvals", "audit", "ceremony", "relay"];
 
 #[test]
 fn generated_code_is_current() {

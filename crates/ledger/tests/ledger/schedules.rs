@@ -13,7 +13,7 @@ use quorate_ledger::{Before, Charged, LedgerError, charge};
 use quorate_manifest::{
     Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
 };
-use quorate_policy::{Approval, Asked, Decision, Facts, Full, SignedPolicy, evaluate};
+use quorate_policy::{Approval, Decision, Facts, Full, SignedPolicy, evaluate};
 use quorate_store::{Aftermath, FailingStore, MemStore, Store};
 use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
 use ssh_key::PrivateKey;
@@ -277,13 +277,7 @@ impl<'a> Run<'a> {
         payload: usize,
     ) -> Result<Option<Approval<Full>>, LedgerError> {
         let intent = intent(self.schedule.payloads[payload]);
-        let facts = Facts {
-            wallet: &self.wallet,
-            address: Address::ZERO,
-            intent: &intent,
-            now: self.now,
-            asked: Asked::Gateway,
-        };
+        let facts = Facts::of(&self.wallet, Address::ZERO, &intent, self.now);
         let before = Before::payload(read, hash(payload), intent.once());
         Ok(match evaluate(Some(&self.policy), &facts, &before)? {
             Decision::Allow(approval) => Some(approval),

@@ -33,6 +33,16 @@ pub(super) fn caps(drafts: &[CapDraft], findings: &mut Findings) -> BTreeMap<Ass
 /// An asset, its chain and an amount of it, as they are written.
 pub(super) fn quantity(
     path: &str,
+    line: (&str, &str, &str),
+    findings: &mut Findings,
+) -> Option<(AssetId, U256)> {
+    amount_of(path, "max", line, findings)
+}
+
+/// The same, where the amount is the field `field`.
+pub(super) fn amount_of(
+    path: &str,
+    field: &str,
     (asset, chain_name, max): (&str, &str, &str),
     findings: &mut Findings,
 ) -> Option<(AssetId, U256)> {
@@ -45,7 +55,7 @@ pub(super) fn quantity(
         return None;
     };
     let max = amount::parse(max, decimals(id).unwrap_or(0));
-    max.map_err(|error| findings.error(format!("{path}.max"), error)).ok().map(|max| (id, max))
+    max.map_err(|error| findings.error(format!("{path}.{field}"), error)).ok().map(|max| (id, max))
 }
 
 /// The most fee on each chain.

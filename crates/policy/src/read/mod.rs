@@ -4,6 +4,7 @@ mod allowances;
 mod assets;
 mod limits;
 mod people;
+mod tiers;
 mod time;
 
 use std::collections::BTreeSet;
@@ -49,6 +50,8 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
     let cumulative = limits::cumulative(&rules.cumulative, findings);
     let velocity = limits::velocity(&rules.velocity, findings);
     let active_hours = rules.active_hours.as_ref().map(|hours| time::hours(hours, findings));
+    let tiers = tiers::tiers(&rules.tiers, rules.approval.is_some(), findings);
+    let approval = rules.approval.as_ref().map(|draft| tiers::approvers(draft, findings));
     let not_before = rules.not_before.as_ref().map(|at| time::instant("rules.not_before", at, findings));
     let not_after = rules.not_after.as_ref().map(|at| time::instant("rules.not_after", at, findings));
     if let (Some(first), Some(last)) = (not_before.flatten(), not_after.flatten())
@@ -74,6 +77,8 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
         blocked,
         cumulative,
         velocity,
+        tiers,
+        approval,
         active_hours: active_hours.flatten(),
         not_before: not_before.flatten(),
         not_after: not_after.flatten(),

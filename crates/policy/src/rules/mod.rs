@@ -3,11 +3,13 @@
 mod active_hours;
 mod agent_signature;
 mod allowances;
+mod approval;
 mod authorization;
 pub(crate) mod authorization_nonce;
 mod blocked;
 mod chains;
 pub(crate) mod cumulative;
+pub(crate) mod delay;
 mod kind;
 mod max_fee;
 mod per_transaction;
@@ -59,6 +61,10 @@ pub mod codes {
     pub const NOT_AFTER: &str = "not_after";
     /// Too much of an asset over time.
     pub const CUMULATIVE: &str = "cumulative";
+    /// Not enough people approved it.
+    pub const APPROVAL: &str = "approval";
+    /// It has not been on hold for long enough.
+    pub const DELAY: &str = "delay";
     /// Too many signatures over time.
     pub const VELOCITY: &str = "velocity";
 }
@@ -74,7 +80,7 @@ pub(crate) type Rule = fn(&Question<'_>) -> Vec<RuleFailure>;
 
 /// Every rule that needs no history, in the order in which failures are listed. Those that count come after them, in
 /// [`evaluate`](crate::evaluate()).
-pub(crate) const COUNTLESS: [Rule; 13] = [
+pub(crate) const COUNTLESS: [Rule; 14] = [
     wallet::check,
     agent_signature::check,
     kind::check,
@@ -88,6 +94,7 @@ pub(crate) const COUNTLESS: [Rule; 13] = [
     authorization::check,
     active_hours::check,
     validity::check,
+    approval::check,
 ];
 
 /// Who is paid, or allowed to take: in whose name it counts.

@@ -4,9 +4,7 @@ use std::ops::ControlFlow;
 
 use proptest::prelude::*;
 use quorate_intent::{Action, Intent, Once};
-use quorate_policy::{
-    Asked, Counted, Decision, Facts, History, Past, RuleFailure, evaluate, evaluate_stateless,
-};
+use quorate_policy::{Counted, Decision, Facts, History, Past, RuleFailure, evaluate, evaluate_stateless};
 use quorate_types::{Address, Bytes, U256, UnixMillis, WalletId};
 
 use crate::rig::{
@@ -235,13 +233,8 @@ fn a_history_that_cannot_be_read_decides_nothing() {
         }
     }
     let intent = transfer(BASE_SEPOLIA, SHOP, 1);
-    let facts = Facts {
-        wallet: &wallet(),
-        address: address(PAYER),
-        intent: &intent,
-        now: NOW,
-        asked: Asked::Gateway,
-    };
+    let wallet = wallet();
+    let facts = Facts::of(&wallet, address(PAYER), &intent, NOW);
     for body in [ten_a_minute(), velocity(&[&format!("max: 2, {MINUTE}")])] {
         assert_eq!(evaluate(Some(&signed(&body)), &facts, &Broken).unwrap_err(), "the disk");
     }
@@ -252,13 +245,8 @@ fn a_history_that_cannot_be_read_decides_nothing() {
 #[test]
 fn a_node_without_a_ledger_asks_everything_else() {
     let intent = transfer(BASE_SEPOLIA, SHOP, 10_000_001);
-    let facts = Facts {
-        wallet: &wallet(),
-        address: address(PAYER),
-        intent: &intent,
-        now: NOW,
-        asked: Asked::Gateway,
-    };
+    let wallet = wallet();
+    let facts = Facts::of(&wallet, address(PAYER), &intent, NOW);
     let policy = signed(&ten_a_minute());
     assert!(matches!(evaluate_stateless(Some(&policy), &facts), Decision::Allow(_)));
     let intent = transfer(BASE_SEPOLIA, SHOP, 25_000_001);

@@ -17,3 +17,4 @@ mod reading;
 mod rig;
 mod schema;
 mod signed;
+mod tiers;

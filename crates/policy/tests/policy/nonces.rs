@@ -54,9 +54,7 @@ fn it_is_asked_of_a_ledger_and_of_authorizations_only() {
     let other = authorization(BASE, SHOP, 2, NOW_S + 60);
     // A node without a ledger cannot say.
     let (wallet, now) = (wallet(), NOW_S * 1000);
-    let asked = quorate_policy::Asked::Gateway;
-    let facts =
-        quorate_policy::Facts { wallet: &wallet, address: address(PAYER), intent: &other, now, asked };
+    let facts = quorate_policy::Facts::of(&wallet, address(PAYER), &other, now);
     assert!(matches!(evaluate_stateless(Some(&signed(POLICY)), &facts), Decision::Allow(_)));
     assert_eq!(transfer(BASE, SHOP, 1).once(), None);
     assert_ne!(first.once().unwrap().effect, other.once().unwrap().effect);

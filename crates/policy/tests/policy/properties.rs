@@ -8,7 +8,7 @@ use quorate_intent::{
     chain_name,
 };
 use quorate_manifest::Manifest;
-use quorate_policy::{Asked, Decision, Facts, Policy, SignedPolicy, lint};
+use quorate_policy::{Decision, Facts, Policy, SignedPolicy, lint};
 use quorate_types::{Address, B256, Bytes, U256, WalletId};
 
 use crate::rig::{
@@ -186,13 +186,8 @@ impl Request {
 }
 
 fn allowed(policy: &SignedPolicy, intent: &Intent) -> bool {
-    let facts = Facts {
-        wallet: &wallet(),
-        address: address(PAYER),
-        intent,
-        now: NOW_S * 1000,
-        asked: Asked::Gateway,
-    };
+    let wallet = wallet();
+    let facts = Facts::of(&wallet, address(PAYER), intent, NOW_S * 1000);
     matches!(evaluate(Some(policy), &facts), Decision::Allow(_))
 }
 
@@ -347,7 +342,8 @@ proptest! {
     fn an_empty_policy_and_none_deny_everything(intent in intent(), now in any::<u64>()) {
         let empty = "policy: quorate/v1\ncluster: example\nwallet: agent-1\nversion: 1\nrules: {}\n";
         let empty = SignedPolicy::verify(&document(empty, &[1]), &MANIFEST).unwrap();
-        let facts = Facts { wallet: &wallet(), address: address(PAYER), intent: &intent, now, asked: Asked::Gateway };
+        let wallet = wallet();
+        let facts = Facts::of(&wallet, address(PAYER), &intent, now);
         for policy in [None, Some(&empty)] {
             let Decision::Deny(denial) = evaluate(policy, &facts) else { panic!("allowed") };
             prop_assert!(!denial.failures.is_empty());
@@ -363,7 +359,7 @@ proptest! {
     ) {
         let policy = lines.signed();
         let wallet: WalletId = if own { wallet() } else { "agent-2".parse().unwrap() };
-        let facts = Facts { wallet: &wallet, address: address(PAYER), intent: &intent, now, asked: Asked::Gateway };
+        let facts = Facts::of(&wallet, address(PAYER), &intent, now);
         let decision = evaluate(Some(&policy), &facts);
         prop_assert_eq!(&decision, &evaluate(Some(&policy), &facts));
         match decision {

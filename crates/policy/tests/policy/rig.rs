@@ -10,7 +10,7 @@ use quorate_intent::{
 use quorate_manifest::{
     Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
 };
-use quorate_policy::{Asked, Counted, Decision, Facts, Full, History, Past, RuleFailure, SignedPolicy};
+use quorate_policy::{Counted, Decision, Facts, Full, History, Past, RuleFailure, SignedPolicy};
 use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
 use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
@@ -206,15 +206,15 @@ pub(crate) fn evaluate(policy: Option<&SignedPolicy>, facts: &Facts<'_>) -> Deci
 }
 
 pub(crate) fn decide_at(policy: Option<&SignedPolicy>, intent: &Intent, now_ms: u64) -> Decision<Full> {
-    let facts =
-        Facts { wallet: &wallet(), address: address(PAYER), intent, now: now_ms, asked: Asked::Gateway };
+    let wallet = wallet();
+    let facts = Facts::of(&wallet, address(PAYER), intent, now_ms);
     evaluate(policy, &facts)
 }
 
 /// Under a policy, after what was approved before.
 pub(crate) fn decide_after(done: &Done, body: &str, intent: &Intent, now_ms: u64) -> Decision<Full> {
-    let facts =
-        Facts { wallet: &wallet(), address: address(PAYER), intent, now: now_ms, asked: Asked::Gateway };
+    let wallet = wallet();
+    let facts = Facts::of(&wallet, address(PAYER), intent, now_ms);
     quorate_policy::evaluate(Some(&signed(body)), &facts, done).unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! The schema editors use.
+//! The schema editors use. `UPDATE=1 cargo test --workspace --test policy schema` writes it anew.
 
 use quorate_policy::json_schema;
 use serde_json::Value;
@@ -7,10 +7,13 @@ use serde_json::Value;
 fn the_schema_checked_in_is_the_one_the_types_make() {
     // As values: the order of keys depends on features other crates may turn on.
     let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-    assert_eq!(
-        read(&json_schema()),
-        read(include_str!("../../schema/policy.schema.json")),
-        "run: cargo run -p quorate-policy --example policy_schema > crates/policy/schema/policy.schema.json"
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/policy.schema.json");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, format!("{}\n", json_schema().trim_end())).unwrap();
+    }
+    assert!(
+        read(&json_schema()) == read(&std::fs::read_to_string(path).unwrap()),
+        "run: UPDATE=1 cargo test --workspace --test policy schema"
     );
 }
 
@@ -26,6 +29,7 @@ fn the_schema_knows_every_field_and_no_others() {
         [
             "active_hours",
             "allowances",
+            "approval",
             "blocked",
             "chains",
             "cumulative",
@@ -35,6 +39,7 @@ fn the_schema_knows_every_field_and_no_others() {
             "not_before",
             "per_transaction",
             "recipients",
+            "tiers",
             "velocity"
         ]
     );
@@ -49,6 +54,8 @@ fn the_schema_knows_every_field_and_no_others() {
         "WindowDraft",
         "ActiveHoursDraft",
         "SpanDraft",
+        "TiersDraft",
+        "ApproversDraft",
     ] {
         assert_eq!(schema["$defs"][name]["additionalProperties"], Value::Bool(false), "{name}");
     }

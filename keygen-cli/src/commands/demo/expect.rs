@@ -13,6 +13,9 @@ pub(super) fn signed(outcome: Outcome, by: &WalletView) -> Result<SignedView, Re
         Outcome::Denied(denied) => {
             return Err(Refusal::internal(format!("a payment inside policy was denied: {}", denied.words())));
         }
+        Outcome::Waiting(held) => {
+            return Err(Refusal::internal(format!("a payment inside policy waits: {}", held.words())));
+        }
     };
     if address(&signed.signer)? != address(&by.address)? {
         let reason = format!("ecrecover says {}, the wallet is {}", signed.signer, by.address);
@@ -25,6 +28,9 @@ pub(super) fn signed(outcome: Outcome, by: &WalletView) -> Result<SignedView, Re
 pub(super) fn denied(outcome: Outcome, rule: &str) -> Result<DeniedView, Refusal> {
     let denied = match outcome {
         Outcome::Denied(denied) => denied,
+        Outcome::Waiting(held) => {
+            return Err(Refusal::internal(format!("a payment outside policy waits: {}", held.words())));
+        }
         Outcome::Signed(signed) => {
             return Err(Refusal::internal(format!(
                 "a payment outside policy was SIGNED: {}",

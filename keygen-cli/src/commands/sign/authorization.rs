@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Request, order, random};
 use crate::cli::Globals;
 use crate::client::Client;
-use crate::output::{Answer, DENIED, Output};
+use crate::output::{Answer, DENIED, Output, WAITING};
 use crate::payload::amount;
 use crate::payload::authorization::{Authorization, Kind, Payment};
 use crate::profile::{Caller, Profile};
@@ -95,5 +95,6 @@ pub(super) async fn run(
             Answer::new(&json!({ "signed": signed, "x402_payload": x402 }), words)
         }
         Outcome::Denied(denied) => Ok(Answer::new(&denied, denied.words())?.code(DENIED)),
+        Outcome::Waiting(held) => Ok(Answer::new(&held, held.words())?.code(WAITING)),
     }
 }

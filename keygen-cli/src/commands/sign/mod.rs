@@ -14,7 +14,7 @@ use crate::cli::Globals;
 use crate::client::Client;
 use crate::commands::agent::read_key;
 use crate::files;
-use crate::output::{Answer, DENIED, Output};
+use crate::output::{Answer, DENIED, Output, WAITING};
 use crate::payload::source::{MessageSource, TransactionSource};
 use crate::profile::{Caller, Profile};
 use crate::refusal::Refusal;
@@ -109,6 +109,7 @@ async fn send(
     match ask(&client, order(output, request, payload)?).await? {
         Outcome::Signed(signed) => Answer::new(&signed, signed.words()),
         Outcome::Denied(denied) => Ok(Answer::new(&denied, denied.words())?.code(DENIED)),
+        Outcome::Waiting(held) => Ok(Answer::new(&held, held.words())?.code(WAITING)),
     }
 }
 

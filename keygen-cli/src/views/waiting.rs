@@ -1,0 +1,142 @@
+//! What waits, for time or for people.
+
+use quorate_intent::decode;
+use quorate_proto::v1;
+use quorate_proto::v1::approval_case::State;
+use serde::Serialize;
+
+use super::denial::{FailureView, instant};
+use super::hex;
+use crate::output::table;
+use crate::refusal::{OrRefuse, Refusal};
+
+/// A request that is neither signed nor denied yet.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct WaitingView {
+    pub(crate) tier: String,
+    pub(crate) until_ms: u64,
+    pub(crate) policy_hash: String,
+    pub(crate) failures: Vec<FailureView>,
+}
+
+impl From<v1::Waiting> for WaitingView {
+    fn from(waiting: v1::Waiting) -> Self {
+        Self {
+            tier: waiting.tier,
+            until_ms: waiting.until_ms,
+            policy_hash: hex(&waiting.policy_hash),
+            failures: waiting.failures.into_iter().map(FailureView::from).collect(),
+        }
+    }
+}
+
+impl WaitingView {
+    pub(crate) fn words(&self, wallet: &str, key: &str) -> String {
+        let until = instant(self.until_ms);
+        let mut words = match self.tier.as_str() {
+            "delay" => format!("WAITING: on hold until {until}"),
+            _ => format!("WAITING for approval until {until}"),
+        };
+        for failure in &self.failures {
+            words.push_str(&failure.words());
+        }
+        if self.tier != "delay" {
+            words.push_str(&format!("\n  approvers: quorate approval approve {wallet} {key}"));
+        }
+        words.push_str(&format!("\n  then ask again with the same payload and --idempotency-key {key}"));
+        words
+    }
+}
+
+/// A request that approvers are asked about. Its words are made here of its payload.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct CaseView {
+    pub(crate) wallet: String,
+    pub(crate) idempotency_key: String,
+    pub(crate) state: &'static str,
+    /// What the payload does, as it was decoded here.
+    pub(crate) summary: String,
+    pub(crate) approved_by: Vec<String>,
+    pub(crate) threshold: u32,
+    pub(crate) asked_at_ms: u64,
+    pub(crate) expires_at_ms: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) refused_by: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) reason: String,
+    /// What is to be signed.
+    pub(crate) body: String,
+}
+
+impl CaseView {
+    /// Reads a case, and believes nothing that it says of its payload.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where the payload cannot be read.
+    pub(crate) fn of(case: v1::ApprovalCase) -> Result<Self, Refusal> {
+        let state = match case.state() {
+            State::Waiting => "waiting",
+            State::Approved => "approved",
+            State::Refused => "refused",
+            State::Expired => "expired",
+            State::Unspecified => "unknown",
+        };
+        let payload = quorate_proto::payload_from_pb(case.payload).or_invalid("the case's payload")?;
+        let decoded = decode(&payload).or_invalid("the case's payload")?;
+        let body = case.approval.map(|approval| approval.body).unwrap_or_default();
+        Ok(Self {
+            wallet: case.wallet,
+            idempotency_key: case.idempotency_key,
+            state,
+            summary: decoded.intent.summary(),
+            approved_by: case.approved_by,
+            threshold: case.threshold,
+            asked_at_ms: case.asked_at_ms,
+            expires_at_ms: case.expires_at_ms,
+            refused_by: case.refused_by,
+            reason: case.reason,
+            body: String::from_utf8(body).or_invalid("the case's body")?,
+        })
+    }
+
+    fn yes(&self) -> String {
+        let by = self.approved_by.join(", ");
+        format!(
+            "{} of {}{}",
+            self.approved_by.len(),
+            self.threshold,
+            if by.is_empty() { by } else { format!(": {by}") }
+        )
+    }
+
+    pub(crate) fn words(&self) -> String {
+        let refused = match self.refused_by.as_str() {
+            "" => String::new(),
+            by => format!("\nrefused by   {by}: {}", self.reason),
+        };
+        format!(
+            "wallet       {}\nrequest      {}\nstate        {}\nwould        {}\napproved     {}\nexpires      {}{refused}",
+            self.wallet,
+            self.idempotency_key,
+            self.state,
+            self.summary,
+            self.yes(),
+            instant(self.expires_at_ms)
+        )
+    }
+
+    pub(crate) fn table(cases: &[Self]) -> String {
+        let row = |case: &Self| {
+            vec![
+                case.wallet.clone(),
+                case.idempotency_key.clone(),
+                case.state.to_owned(),
+                case.yes(),
+                instant(case.expires_at_ms),
+                case.summary.clone(),
+            ]
+        };
+        let rows: Vec<_> = cases.iter().map(row).collect();
+        table(&["WALLET", "REQUEST", "STATE", "APPROVED", "EXPIRES", "WOULD"], &rows)
+    }
+}
