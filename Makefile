@@ -29,10 +29,12 @@ clean-demo: ## stops the demo cluster and deletes its directory, shares included
 
 test: setup ## every test CI runs
 	cargo test --workspace --locked
+	cargo test -p quorate-cli --features spof --test export --locked
 
 lint: setup ## formatting, clippy with warnings as errors, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p quorate-cli --features spof --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 deny: ## licences, sources, bans, and advisories wherever the database can be fetched

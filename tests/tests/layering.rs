@@ -227,6 +227,11 @@ fn no_forbidden_feature_is_on() {
 /// The features of `of` in a build of `package`. `cargo metadata` unites the features of everything, tests too; this asks
 /// what a production build turns on.
 fn features(package: &str, of: &str, extra: &[&str]) -> String {
+    lines(package, extra).into_iter().find(|line| line.starts_with(&format!("{of} "))).unwrap()
+}
+
+/// What a build of `package` is made of, a package and its features a line.
+fn lines(package: &str, extra: &[&str]) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .args(["tree", "--locked", "-p", package, "-e", "normal", "--prefix", "none", "-f", "{p} [{f}]"])
@@ -234,8 +239,7 @@ fn features(package: &str, of: &str, extra: &[&str]) -> String {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let tree = String::from_utf8(output.stdout).unwrap();
-    tree.lines().find(|line| line.starts_with(&format!("{of} "))).unwrap().to_owned()
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
 /// An approval is made by evaluating a policy, and in no other way.
@@ -245,6 +249,40 @@ fn no_production_build_can_make_up_an_approval() {
         let policy = features(package, "quorate-policy", &[]);
         assert!(policy.ends_with("[]"), "{package}: {policy}");
     }
+}
+
+/// A whole key is made by the CLI alone, and only where it was built for that.
+#[test]
+fn only_a_cli_built_for_it_makes_a_whole_key() {
+    for package in ["quorate-node", "quorate-coordinator", "quorate-cli"] {
+        for extra in
+            [&[][..], &["--features", "dev"]].into_iter().take(1 + usize::from(package == "quorate-node"))
+        {
+            let tree = lines(package, extra);
+            let spof = tree.iter().find(|line| features_in(line).any(|on| on == "spof"));
+            assert_eq!(spof, None, "{package}");
+        }
+    }
+    let built_for_it = lines("quorate-cli", &["--features", "spof"]);
+    let mut with: Vec<&str> = built_for_it
+        .iter()
+        .filter(|line| features_in(line).any(|on| on == "spof"))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    with.sort_unstable();
+    with.dedup();
+    assert_eq!(
+        with,
+        ["key-share", "quorate-cli", "quorate-mpc", "quorate-recovery"],
+        "cggmp24's own dealer stays off"
+    );
+}
+
+/// The features in a line of [`lines`].
+fn features_in(line: &str) -> impl Iterator<Item = &str> {
+    let list =
+        line.rsplit_once('[').map_or("", |(_, list)| list.trim_end_matches(" (*)").trim_end_matches(']'));
+    list.split(',')
 }
 
 #[test]

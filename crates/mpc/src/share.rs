@@ -111,6 +111,25 @@ impl CoreShare {
         Self::new(share)
     }
 
+    /// The wallet's whole secret key, from shares of two parties: what every other line of this house is there to avoid.
+    ///
+    /// # Errors
+    /// [`ShareError::Invalid`] where they are not of one key, or what comes out is not its secret.
+    #[cfg(feature = "spof")]
+    pub fn reconstruct(shares: &[Self; 2]) -> Result<Zeroizing<[u8; 32]>, ShareError> {
+        let [one, two] = shares;
+        let secret = key_share::reconstruct_secret_key(&[&one.0, &two.0])
+            .map_err(|_| ShareError::Invalid("not of one key"))?;
+        let scalar: &Scalar<Secp256k1> = secret.as_ref();
+        if generic_ec::Point::generator() * scalar != *one.0.shared_public_key {
+            return Err(ShareError::Invalid("do not make the wallet's key"));
+        }
+        let digits = Zeroizing::new(scalar.to_be_bytes().to_vec());
+        let mut bytes = Zeroizing::new([0; 32]);
+        bytes.copy_from_slice(digits.get(..32).ok_or(ShareError::Malformed)?);
+        Ok(bytes)
+    }
+
     /// Joins the share with its group's auxiliary info. The tables are shared, not copied.
     ///
     /// # Errors

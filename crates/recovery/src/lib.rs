@@ -1,9 +1,13 @@
 //! What offline recovery stands on: sealed packages, their signed index, and a signing ceremony between two processes
 //! that each open one share. No disk and no sockets here: bytes come in, bytes go out.
 
+#[cfg(feature = "spof")]
+mod export;
 mod facts;
 mod frame;
 mod index;
+#[cfg(feature = "spof")]
+mod keystore;
 mod package;
 mod pair;
 mod party;
@@ -12,6 +16,8 @@ mod readmission;
 mod relay;
 mod sweep_policy;
 
+#[cfg(feature = "spof")]
+pub use export::{ExportError, Reconstruction};
 pub use facts::{Facts, WalletFacts};
 pub use frame::{Frame, FrameError, Hello, read_frame, write_frame};
 pub use index::{Entry, IndexError, IndexedWallet, Line, last_line, next_entry, read_index};
@@ -21,7 +27,7 @@ pub use package::{
 };
 pub use pair::{PairError, belong_together};
 pub use party::{PartyError, serve};
-pub use pieces::{PieceError, combine_pieces, seal_piece, split_identity};
+pub use pieces::{PieceError, combine_pieces, split_identity};
 pub use readmission::{Readmission, ReadmissionError};
 pub use relay::{Ceremony, CeremonyError, Pipe};
 pub use sweep_policy::{SweepPolicy, SweepPolicyError};

@@ -154,15 +154,6 @@ pub fn combine_pieces(texts: &[Zeroizing<String>], recipient: &str) -> Result<Ze
     if identity.to_public().to_string() == recipient { Ok(text) } else { Err(wrong()) }
 }
 
-/// A piece's text, sealed to its custodian's own age recipient: an armored age file.
-///
-/// # Errors
-/// Where `recipient` is none, in words.
-pub fn seal_piece(text: &str, recipient: &str) -> Result<String, String> {
-    let recipient = recipient.parse::<age::x25519::Recipient>().map_err(str::to_owned)?;
-    age::encrypt_and_armor(&recipient, text.as_bytes()).map_err(|error| error.to_string())
-}
-
 impl Piece {
     fn checksum(&self) -> String {
         let hash: B256 = Transcript::new("quorate/recovery-piece/v1")
@@ -279,21 +270,6 @@ mod tests {
         let wrong = combine_pieces(&others, &recipient).unwrap_err();
         assert_eq!(wrong, PieceError::NotTheIdentity(recipient.clone()));
         assert!(combine_pieces(&others, &other).is_ok());
-    }
-
-    #[test]
-    fn a_sealed_piece_opens_for_its_custodian_alone() {
-        let (_, pieces) = split_identity(3, 2).unwrap();
-        let (custodian, stranger) = (Identity::generate(), Identity::generate());
-        let sealed = seal_piece(&pieces[1], &custodian.to_public().to_string()).unwrap();
-        assert!(
-            !sealed.contains(&pieces[1][60..]) && sealed.starts_with("-----BEGIN AGE ENCRYPTED FILE-----")
-        );
-        let opened = crate::open_sealed(sealed.as_bytes(), std::slice::from_ref(&custodian)).unwrap();
-        assert_eq!(opened.as_slice(), pieces[1].as_bytes());
-        let other = crate::open_sealed(sealed.as_bytes(), std::slice::from_ref(&stranger));
-        assert_eq!(other.err(), Some(crate::PackageError::WrongIdentity));
-        assert!(seal_piece(&pieces[1], "age1nonsense").is_err());
     }
 
     #[test]

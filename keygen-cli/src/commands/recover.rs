@@ -1,5 +1,7 @@
 //! `quorate recover`: moves the money when a node is gone. Offline, from files; the key never exists in one place.
 
+#[cfg(feature = "spof")]
+mod export;
 mod sweep;
 mod transcript;
 
@@ -22,7 +24,7 @@ use crate::recover::{Chosen, Files, Parties, Party, Record, Source, destination,
 use crate::refusal::{OrRefuse, Refusal};
 use crate::ssh;
 
-/// Move the money when a node is gone: offline, from two nodes' sealed files. No command rebuilds or prints the key.
+/// Move the money when a node is gone: offline, from two nodes' sealed files, without making the key.
 #[derive(Subcommand)]
 pub(crate) enum Recover {
     /// Open both packages, one process each, and check that they belong together
@@ -49,6 +51,9 @@ pub(crate) enum Recover {
     Sweep(sweep::Sweep),
     /// Sweep many wallets in one run
     Fleet(sweep::Fleet),
+    /// LAST RESORT: put the whole key into an encrypted Web3 keystore file
+    #[cfg(feature = "spof")]
+    Export(export::Export),
     /// Sign a sweep policy: writes FILE.sig, as `ssh-keygen -Y sign -n sweep@quorate FILE` does
     SignPolicy {
         /// The sweep policy
@@ -80,6 +85,8 @@ pub(crate) fn run(command: Recover, globals: &Globals, output: Output) -> Result
         Recover::Sign { source, payload, confirm } => sign(&source, &payload.payload()?, confirm),
         Recover::Sweep(command) => sweep::one(&command, output),
         Recover::Fleet(command) => sweep::fleet(&command, output),
+        #[cfg(feature = "spof")]
+        Recover::Export(command) => export::run(&command),
         Recover::SignPolicy { file, key } => sign_policy(globals, &file, key.as_deref()),
         Recover::Transcript(command) => transcript::check(&command),
         Recover::SignTranscript { file, key } => transcript::sign(globals, &file, key.as_deref()),

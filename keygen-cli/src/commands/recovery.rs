@@ -1,15 +1,16 @@
 //! `quorate recovery`: the identity that opens sealed shares, in custodians' pieces.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use quorate_recovery::{PieceError, combine_pieces, seal_piece, split_identity};
+use quorate_recovery::{PieceError, combine_pieces, split_identity};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::files::{self, Mode};
 use crate::output::Answer;
-use crate::refusal::{Kind, Refusal};
+use crate::recover::{QrCode, custodian};
+use crate::refusal::{Kind, OrRefuse, Refusal};
 
 /// The identity that opens sealed shares, in custodians' pieces. On a machine without a network.
 #[derive(Subcommand)]
@@ -22,12 +23,21 @@ pub(crate) enum Recovery {
         /// How many of them make the identity again
         #[arg(long, value_name = "K")]
         threshold: u8,
-        /// Seal each piece to its custodian's own age recipient; give one for every custodian, in order
-        #[arg(long, value_name = "AGE1...")]
+        /// Seal each piece to its custodian's own key, an age recipient or the line of an ssh-ed25519 public key; give one
+        /// for every custodian, in order
+        #[arg(long, value_name = "KEY")]
         custodian_key: Vec<String>,
         /// A new directory for the pieces and the recipient
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Show a piece as a QR code, on this terminal or as a picture to print
+    Qr {
+        /// The piece, sealed or not
+        piece: PathBuf,
+        /// The picture to write, a PNG [default: the code is shown here]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Make the identity again from enough pieces
     Combine {
@@ -48,6 +58,7 @@ pub(crate) fn run(command: Recovery) -> Result<Answer, Refusal> {
         Recovery::Init { custodians, threshold, custodian_key, out } => {
             init(custodians, threshold, &custodian_key, &out)
         }
+        Recovery::Qr { piece, out } => qr(&piece, out.as_deref()),
         Recovery::Combine { piece, recipient_file, out } => {
             let recipient = files::read_text(&recipient_file)?;
             combine(&piece, recipient.trim(), &out)
@@ -55,17 +66,14 @@ pub(crate) fn run(command: Recovery) -> Result<Answer, Refusal> {
     }
 }
 
-fn init(custodians: u8, threshold: u8, keys: &[String], out: &std::path::Path) -> Result<Answer, Refusal> {
+fn init(custodians: u8, threshold: u8, keys: &[String], out: &Path) -> Result<Answer, Refusal> {
     let (recipient, pieces) = split_identity(custodians, threshold).map_err(|error| refused(&error, &[]))?;
     if !keys.is_empty() && keys.len() != pieces.len() {
         let reason = format!("is given {} times, there are {custodians} custodians", keys.len());
         return Err(Refusal::usage(reason).field("--custodian-key"));
     }
     // All of them, before any is written.
-    let sealed = keys.iter().zip(&pieces).map(|(key, piece)| {
-        seal_piece(piece, key)
-            .map_err(|error| Refusal::usage(format!("{key}: {error}")).field("--custodian-key"))
-    });
+    let sealed = keys.iter().zip(&pieces).map(|(key, piece)| custodian::seal(piece, key));
     let sealed = sealed.collect::<Result<Vec<_>, _>>()?;
     files::private_dir(out)?;
     // First: a directory that was used before is refused before any piece is written.
@@ -89,7 +97,23 @@ fn init(custodians: u8, threshold: u8, keys: &[String], out: &std::path::Path) -
     Answer::new(&json!({ "recipient": recipient, "custodians": custodians, "threshold": threshold }), words)
 }
 
-fn combine(paths: &[PathBuf], recipient: &str, out: &std::path::Path) -> Result<Answer, Refusal> {
+fn qr(piece: &Path, out: Option<&Path>) -> Result<Answer, Refusal> {
+    let text = Zeroizing::new(files::read_text(piece)?);
+    let code = QrCode::of(text.trim_end().as_bytes())
+        .map_err(|reason| Refusal::invalid(format!("{}: {reason}", piece.display())))?;
+    let Some(out) = out else {
+        return Answer::new(&json!({ "modules": code.modules() }), code.words());
+    };
+    files::create(out, &code.png().or_internal("the picture")?, Mode::Secret)?;
+    let words = format!(
+        "{} is in {}\n  next  print it beside the text, then wipe both",
+        piece.display(),
+        out.display()
+    );
+    Answer::new(&json!({ "modules": code.modules(), "file": out }), words)
+}
+
+fn combine(paths: &[PathBuf], recipient: &str, out: &Path) -> Result<Answer, Refusal> {
     let texts = paths.iter().map(|path| files::read_text(path).map(Zeroizing::new));
     let texts = texts.collect::<Result<Vec<_>, _>>()?;
     let identity = combine_pieces(&texts, recipient).map_err(|error| refused(&error, paths))?;

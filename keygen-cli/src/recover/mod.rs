@@ -1,9 +1,11 @@
 //! The offline ceremony: two parties' sealed packages, two processes that open one each, and a record of every step.
 
+pub(crate) mod custodian;
 pub(crate) mod destination;
 mod journal;
 mod party;
 mod plan;
+mod qr;
 mod record;
 mod source;
 mod sweep;
@@ -11,7 +13,10 @@ mod sweep;
 pub(crate) use destination::{Destination, To};
 pub(crate) use journal::{Broadcast, Job, Journal, Swept};
 pub(crate) use party::{Parties, Party, serve};
+#[cfg(feature = "spof")]
+pub(crate) use party::{harden, identities};
 pub(crate) use plan::{FleetPlan, Move, Plan, WalletPlan};
+pub(crate) use qr::QrCode;
 pub(crate) use record::Record;
 pub(crate) use source::{Chosen, Files, Packages, Source, Trust};
 pub(crate) use sweep::sweep;

@@ -31,11 +31,15 @@ pub(crate) struct Party {
     identity: PathBuf,
 }
 
+/// Before any secret is read: no core dump, and no other process of this user reads its memory.
+pub(crate) fn harden() -> Result<(), Refusal> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).or_internal("hardening")?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).or_internal("hardening")
+}
+
 /// Opens one share and serves one ceremony on the standard streams.
 pub(crate) fn serve(party: &Party) -> Result<(), Refusal> {
-    // Before any secret is read: no core dump, and no other process of this user reads its memory.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).or_internal("hardening")?;
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).or_internal("hardening")?;
+    harden()?;
     let (package, aux) = match open(party) {
         Ok(opened) => opened,
         Err(refusal) => {
@@ -61,7 +65,7 @@ fn open(party: &Party) -> Result<(SharePackage, AuxPackage), Refusal> {
 }
 
 /// The identities in a file as `age-keygen` writes it.
-fn identities(path: &Path) -> Result<Vec<age::x25519::Identity>, Refusal> {
+pub(crate) fn identities(path: &Path) -> Result<Vec<age::x25519::Identity>, Refusal> {
     // Never grows, so that no copy of the secret is left behind.
     let mut text = Zeroizing::new(String::with_capacity(64 * 1024));
     let file = std::fs::File::open(path).or_invalid(path.display())?;

@@ -42,6 +42,7 @@ fn help_of_every_command() {
         "ceremony transcript",
         "recovery",
         "recovery combine",
+        "recovery qr",
         "demo",
     ];
     for command in commands {

@@ -50,5 +50,5 @@ fn the_custodians_blocks_as_they_are_written() {
         fs::read_to_string(bench.path("identity.txt")).unwrap().trim().parse().unwrap();
     let recipient = fs::read_to_string(bench.path("pieces/recipient.txt")).unwrap();
     assert_eq!(identity.to_public().to_string(), recipient.trim());
-    assert_eq!(fs::read_dir(bench.path("pieces")).unwrap().count(), 6);
+    assert_eq!(fs::read_dir(bench.path("pieces")).unwrap().count(), 7, "five pieces, the recipient, a code");
 }

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use age::secrecy::ExposeSecret;
+use ssh_key::private::Ed25519Keypair;
+use ssh_key::{LineEnding, PrivateKey};
 
 use crate::bench::Bench;
 
@@ -154,6 +156,46 @@ fn pieces_sealed_to_custodians_are_in_clear_nowhere() {
     }
     assert_eq!(bench.run(&combine).code, 0);
     assert_eq!(fs::read_dir(bench.path("sealed")).unwrap().count(), 4, "three pieces and the recipient");
+}
+
+/// A custodian's key may be the ssh key they have, and a piece may be read by a camera.
+#[test]
+fn a_piece_sealed_to_an_ssh_key_is_opened_by_it_and_fits_a_code() {
+    let bench = Bench::new();
+    let keys = [1, 2].map(|seed| PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32])));
+    let public = keys.each_ref().map(|key| key.public_key().to_openssh().unwrap());
+    let mut args = vec!["recovery", "init", "--custodians", "2", "--threshold", "2", "--out", "sealed"];
+    let rsa = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC7 someone";
+    let refused = bench.run(&[&args[..], &["--custodian-key", &public[0], "--custodian-key", rsa]].concat());
+    assert!(refused.code == 2 && refused.stderr.contains("--custodian-key"), "{}", refused.stderr);
+    assert!(!bench.path("sealed").exists());
+    args.extend(["--custodian-key", &public[0], "--custodian-key", &public[1]]);
+    assert_eq!(bench.run(&args).code, 0);
+    let mut combine =
+        vec!["recovery", "combine", "--recipient-file", "sealed/recipient.txt", "--out", "id.txt"];
+    for (at, piece) in [(0, "one.txt"), (1, "two.txt")] {
+        let sealed = fs::read(bench.path(&format!("sealed/piece-{}.txt.age", at + 1))).unwrap();
+        let key = keys[at].to_openssh(LineEnding::LF).unwrap();
+        let identity = age::ssh::Identity::from_buffer(key.as_bytes(), None).unwrap();
+        let opened = age::Decryptor::new(age::armor::ArmoredReader::new(&*sealed)).unwrap();
+        let mut text = Vec::new();
+        let reader = opened.decrypt(std::iter::once(&identity as &dyn age::Identity));
+        std::io::Read::read_to_end(&mut reader.unwrap(), &mut text).unwrap();
+        fs::write(bench.path(piece), text).unwrap();
+        combine.extend(["--piece", piece]);
+    }
+    assert_eq!(bench.run(&combine).code, 0);
+    for piece in ["one.txt", "sealed/piece-1.txt.age"] {
+        let shown = bench.run(&["recovery", "qr", piece]);
+        assert!(shown.code == 0 && shown.stdout.contains('█'), "{}{}", shown.stdout, shown.stderr);
+        let picture = format!("{}.png", piece.replace('/', "-"));
+        assert_eq!(bench.run(&["recovery", "qr", piece, "--out", &picture]).code, 0);
+        assert!(fs::read(bench.path(&picture)).unwrap().starts_with(b"\x89PNG"));
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &fs::metadata(bench.path(&picture)).unwrap().permissions(),
+        );
+        assert_eq!(mode & 0o777, 0o600);
+    }
 }
 
 #[test]
