@@ -83,7 +83,7 @@ async fn payments_are_signed_and_denials_say_why() {
         (transfer(FRIEND, usdc(25) + usdc(1), 2), "per_transaction", "over"),
         (transfer(STRANGER, usdc(1), 3), "recipients", "stranger"),
         (authorization(STRANGER, FRIEND, usdc(1), now_s), "signer", "not-mine"),
-        (Payload::Message(b"let me in".to_vec().into()), "kind", "login"),
+        (Payload::Message(b"let me in".to_vec().into()), "messages", "login"),
     ] {
         let response = cluster.sign(WALLET, &payload, key).await.unwrap();
         let denial = denied(&response);

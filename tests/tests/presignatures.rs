@@ -186,7 +186,7 @@ async fn the_guard_stands_before_the_pool_and_a_refusal_uses_nothing_up() {
         for (payload, rule) in [
             (transfer(FRIEND, usdc(26), 1), "per_transaction"),
             (transfer(STRANGER, usdc(1), 2), "recipients"),
-            (Payload::Message(b"sign me".to_vec().into()), "kind"),
+            (Payload::Message(b"sign me".to_vec().into()), "messages"),
         ] {
             let Outcome::Denied(denial) = stage.online(node, start(&id, &payload, &[])).await else {
                 panic!("{node} does not deny it by {rule}");

@@ -98,7 +98,7 @@ async fn each_node_says_no_by_its_own_policy() {
     let cases = [
         (transfer(FRIEND, usdc(26), 1), "per_transaction"),
         (transfer(STRANGER, usdc(1), 2), "recipients"),
-        (Payload::Message(b"sign me".to_vec().into()), "kind"),
+        (Payload::Message(b"sign me".to_vec().into()), "messages"),
     ];
     for (payload, rule) in cases {
         let ending = stage.sign(&payload).await;

@@ -115,17 +115,17 @@ fn touches(intent: &Intent, asset: &AssetId) -> bool {
     }
 }
 
-/// The contract an intent of unknown effect addresses. What is known in full is in its charges.
+/// The contract an intent addresses; `None` where it may move tokens of any other, too: a contract takes what it was allowed
+/// to, and typed data may allow it. What is known in full is in its charges.
 fn contract(intent: &Intent) -> Option<Address> {
     match &intent.action {
-        Action::ContractCall { to, .. } => Some(*to),
-        Action::TypedData(data) => data.domain.verifying_contract,
+        Action::ContractCall { .. } | Action::TypedData(_) => None,
         Action::NativeTransfer { recipient } => Some(*recipient),
         Action::TokenTransfer { token, .. }
         | Action::TokenTransferFrom { token, .. }
         | Action::TokenApprove { token, .. }
         | Action::TokenPermit { token, .. } => Some(*token),
-        Action::PersonalMessage { .. } => Some(Address::ZERO),
+        Action::SignIn(_) | Action::PersonalMessage { .. } => Some(Address::ZERO),
     }
 }
 

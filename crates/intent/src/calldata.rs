@@ -1,5 +1,6 @@
 //! What a transaction does, from its target and calldata.
 
+use alloy_primitives::keccak256;
 use quorate_types::{Address, Bytes, U256};
 
 use crate::{Action, ChainId, Token, TransactionError, token};
@@ -71,5 +72,23 @@ fn address(function: &'static str, word: Word) -> Result<Address, TransactionErr
         Ok(address)
     } else {
         Err(TransactionError::Calldata { function, reason: "the 12 bytes before an address are not zero" })
+    }
+}
+
+/// The four bytes that call the function with this canonical signature, such as `transfer(address,uint256)`.
+pub fn selector(signature: &str) -> [u8; 4] {
+    let [a, b, c, d, ..] = keccak256(signature).0;
+    [a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_are_those_of_the_signatures() {
+        assert_eq!(selector("transfer(address,uint256)"), TRANSFER);
+        assert_eq!(selector("approve(address,uint256)"), APPROVE);
+        assert_eq!(selector("transferFrom(address,address,uint256)"), TRANSFER_FROM);
     }
 }

@@ -3,14 +3,14 @@
 use quorate_types::{Address, B256, Bytes, U256};
 use serde::Serialize;
 
-use crate::{AssetId, ChainId, Charge, TypedValue};
+use crate::{AssetId, ChainId, Charge, SignIn, TypedValue};
 
 /// What signing a payload would allow to happen. Never read from the wire: each process decodes its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Intent {
     /// EIP-155 chain id. `None` only for messages, and typed data whose domain names no chain.
     pub chain: Option<ChainId>,
-    /// The address the payload itself says must sign (EIP-3009 `from`, EIP-2612 `owner`). A signature by any
+    /// The address the payload itself says must sign (EIP-3009 `from`, EIP-2612 `owner`, EIP-4361's account). A signature by any
     /// other key is worthless; a wallet with another address should refuse.
     pub signer: Option<Address>,
     /// What it does.
@@ -165,7 +165,9 @@ pub enum Action {
     },
     /// Other typed data. What it allows is unknown.
     TypedData(Box<TypedData>),
-    /// An EIP-191 personal message. What it means is up to whoever reads it.
+    /// A Sign-In with Ethereum message (EIP-4361).
+    SignIn(Box<SignIn>),
+    /// Another EIP-191 personal message. What it means is up to whoever reads it.
     PersonalMessage {
         /// The message without its prefix.
         bytes: Bytes,
@@ -195,6 +197,7 @@ impl Intent {
             Action::NativeTransfer { .. }
             | Action::ContractCall { .. }
             | Action::TypedData(_)
+            | Action::SignIn(_)
             | Action::PersonalMessage { .. } => None,
         };
         // A native transfer of 0 is still charged, so that rules about its asset see it.
@@ -221,6 +224,7 @@ impl Intent {
             Action::TokenApprove { .. }
             | Action::TokenPermit { .. }
             | Action::TypedData(_)
+            | Action::SignIn(_)
             | Action::PersonalMessage { .. } => None,
         }
     }

@@ -13,6 +13,7 @@ mod intent;
 mod message;
 mod once;
 mod registry;
+mod sign_in;
 mod signed;
 mod summary;
 mod transaction;
@@ -20,6 +21,7 @@ mod typed_data;
 mod typed_value;
 
 pub use asset::{Asset, AssetId, AssetIdError, Charge};
+pub use calldata::selector;
 pub use chain::{ChainId, chain_by_name, chain_name};
 pub use decode::{Decoded, decode};
 pub use digest::SigningDigest;
@@ -30,6 +32,7 @@ pub use intent::{
 };
 pub use once::Once;
 pub use registry::{NATIVE_DECIMALS, TOKENS, Token, decimals, token, token_by_separator, token_by_symbol};
+pub use sign_in::{SignIn, resembles_sign_in};
 pub use signed::signed_transaction;
-pub use typed_data::{PERMIT, RECEIVE_WITH_AUTHORIZATION, TRANSFER_WITH_AUTHORIZATION};
+pub use typed_data::{PERMIT, RECEIVE_WITH_AUTHORIZATION, TRANSFER_WITH_AUTHORIZATION, type_hash};
 pub use typed_value::TypedValue;

@@ -84,6 +84,9 @@ impl Action {
             Action::TypedData(data) => {
                 to.field(b"typed data").field(data.separator.as_slice()).field(data.struct_hash.as_slice())
             }
+            Action::SignIn(sign_in) => {
+                to.field(b"sign in").field(sign_in.domain.as_bytes()).field(sign_in.nonce.as_bytes())
+            }
             Action::PersonalMessage { bytes, .. } => to.field(b"message").field(bytes),
         }
     }

@@ -97,6 +97,7 @@ impl Intent {
             }
             // The type's name is the caller's text: quoted, so that it cannot pass for ours.
             Action::TypedData(data) => write!(f, "sign typed data {:?}", data.primary_type),
+            Action::SignIn(sign_in) => write!(f, "sign in to {}", sign_in.domain),
             Action::PersonalMessage { bytes, .. } => write!(f, "sign a message of {} bytes", bytes.len()),
         }
     }

@@ -9,13 +9,14 @@
 //! What a wallet may sign may still have to wait: for a hold to pass, or for people ([`Tier`]). A denial that only says so
 //! [waits](Denial::waits).
 //!
-//! Two sorts of fields: what is allowed (`chains`, `per_transaction`, `max_fee`, `recipients`, `allowances`, lifetimes),
-//! where each line
+//! Two sorts of fields: what is allowed (`chains`, `per_transaction`, `max_fee`, `recipients`, `allowances`, `calls`,
+//! `typed_data`, `messages`, lifetimes), where each line
 //! allows more, and limits to it (`blocked`, `cumulative`, `velocity`, `active_hours`, `not_before`, `not_after`), where
 //! each line allows less.
 
 mod amount;
 mod approval;
+mod call;
 mod decision;
 mod draft;
 mod error;
@@ -25,18 +26,22 @@ mod finding;
 mod history;
 mod hours;
 mod lint;
+mod message;
 mod names;
 mod policy;
 mod read;
 mod rules;
+mod scalar;
 mod schema;
 mod signed;
 mod tiers;
+mod typed;
 mod window;
 mod words;
 mod zone;
 
 pub use approval::{Approval, Full, Stateless};
+pub use call::{Call, Function};
 pub use decision::{Decision, Denial, RuleFailure};
 pub use error::PolicyError;
 pub use evaluate::{evaluate, evaluate_stateless};
@@ -45,10 +50,12 @@ pub use finding::{Finding, Severity};
 pub use history::{Counted, History, Past};
 pub use hours::ActiveHours;
 pub use lint::lint;
+pub use message::{Pattern, SignInLine, TextLine};
 pub use policy::{Allowance, Cumulative, FORMAT, Fee, Per, Policy, Recipient, Velocity};
 pub use rules::codes;
 pub use schema::json_schema;
 pub use signed::SignedPolicy;
 pub use tiers::{Approvers, HOLD_LAPSES_MS, Hold, Tier, Tiers, hold, tier};
+pub use typed::TypedLine;
 pub use window::{Period, Window};
 pub use zone::Zone;

@@ -9,7 +9,9 @@ use serde::Deserialize;
 
 use crate::finding::Findings;
 use crate::read;
-use crate::{ActiveHours, Approvers, PolicyError, Tiers, Window};
+use crate::{
+    ActiveHours, Approvers, Call, Function, PolicyError, SignInLine, TextLine, Tiers, TypedLine, Window,
+};
 
 /// The first field of every policy of this version.
 pub const FORMAT: &str = "quorate/v1";
@@ -103,6 +105,10 @@ pub struct Policy {
     pub(crate) recipients: BTreeMap<Address, Recipient>,
     pub(crate) max_authorization_lifetime_s: Option<u64>,
     pub(crate) allowances: BTreeMap<(AssetId, Address), Allowance>,
+    pub(crate) calls: BTreeMap<Function, Vec<Call>>,
+    pub(crate) typed_data: Vec<TypedLine>,
+    pub(crate) sign_in: Vec<SignInLine>,
+    pub(crate) texts: Vec<TextLine>,
     pub(crate) blocked: BTreeMap<Address, Recipient>,
     pub(crate) cumulative: Vec<Cumulative>,
     pub(crate) velocity: Vec<Velocity>,
@@ -174,6 +180,26 @@ impl Policy {
     /// The most each spender may be allowed of each token.
     pub const fn allowances(&self) -> &BTreeMap<(AssetId, Address), Allowance> {
         &self.allowances
+    }
+
+    /// Functions that may be called, by chain, contract and selector.
+    pub const fn calls(&self) -> &BTreeMap<Function, Vec<Call>> {
+        &self.calls
+    }
+
+    /// Typed data, other than payments and permits, that may be signed.
+    pub fn typed_data(&self) -> &[TypedLine] {
+        &self.typed_data
+    }
+
+    /// Sites that may be signed in to.
+    pub fn sign_in(&self) -> &[SignInLine] {
+        &self.sign_in
+    }
+
+    /// Other texts that may be signed.
+    pub fn texts(&self) -> &[TextLine] {
+        &self.texts
     }
 
     /// Who must get nothing, whatever else allows it.

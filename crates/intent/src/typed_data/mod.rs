@@ -11,7 +11,8 @@ mod recognise;
 mod schema;
 
 use alloy_dyn_abi::Resolver;
-use quorate_types::U256;
+use alloy_primitives::keccak256;
+use quorate_types::{B256, U256};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -78,4 +79,9 @@ pub(crate) struct Meaning {
     pub(crate) signer: Option<quorate_types::Address>,
     pub(crate) action: crate::Action,
     pub(crate) validity: Validity,
+}
+
+/// Keccak-256 of a type as EIP-712 encodes it, such as `Mail(Person from,string text)Person(string name)`.
+pub fn type_hash(encode_type: &str) -> B256 {
+    keccak256(encode_type)
 }

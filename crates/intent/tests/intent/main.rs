@@ -6,6 +6,7 @@ mod encoder;
 mod hostile;
 mod message;
 mod once;
+mod sign_in;
 mod signed;
 mod tokens;
 mod transactions;

@@ -2,10 +2,14 @@
 
 mod allowances;
 mod assets;
+mod calls;
+mod conditions;
 mod limits;
+mod messages;
 mod people;
 mod tiers;
 mod time;
+mod typed_data;
 
 use std::collections::BTreeSet;
 
@@ -15,7 +19,8 @@ use crate::draft::PolicyDraft;
 use crate::finding::Findings;
 use crate::{FORMAT, Policy};
 
-pub(crate) use people::is_checksummed;
+pub(crate) use conditions::bytes;
+pub(crate) use people::{address, is_checksummed};
 
 const MAX_CHAINS: usize = 64;
 
@@ -46,6 +51,9 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
     let max_fee = assets::fees(&rules.max_fee, findings);
     let recipients = people::read("rules.recipients", &rules.recipients, findings);
     let allowances = allowances::allowances(&rules.allowances, findings);
+    let calls = calls::calls(&rules.calls, findings);
+    let typed_data = typed_data::typed_data(&rules.typed_data, findings);
+    let (sign_in, texts) = messages::messages(&rules.messages, findings);
     let blocked = people::read("rules.blocked", &rules.blocked, findings);
     let cumulative = limits::cumulative(&rules.cumulative, findings);
     let velocity = limits::velocity(&rules.velocity, findings);
@@ -74,6 +82,10 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
         recipients,
         max_authorization_lifetime_s: rules.max_authorization_lifetime_s,
         allowances,
+        calls,
+        typed_data,
+        sign_in,
+        texts,
         blocked,
         cumulative,
         velocity,

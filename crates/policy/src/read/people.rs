@@ -44,7 +44,7 @@ pub(super) fn read(
 }
 
 /// In capitals and small letters mixed, the checksum must be right: one wrong letter pays a stranger, for ever.
-pub(super) fn address(text: &str) -> Result<Address, &'static str> {
+pub(crate) fn address(text: &str) -> Result<Address, &'static str> {
     let digits = text.strip_prefix("0x").unwrap_or_default();
     if digits.len() != 40 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err("expected 0x and 40 hex digits");

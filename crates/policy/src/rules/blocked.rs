@@ -1,6 +1,8 @@
 //! Who must get nothing, whatever other rules allow.
 
-use quorate_intent::Action;
+use std::collections::BTreeSet;
+
+use quorate_intent::{Action, TypedValue};
 use quorate_types::Address;
 
 use super::{Failure, Question, codes};
@@ -8,7 +10,11 @@ use crate::{RuleFailure, words};
 
 pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
     let intent = question.facts.intent;
-    let blocked = counterparties(&intent.action).into_iter().filter_map(|address| {
+    if question.policy.blocked().is_empty() {
+        return Vec::new();
+    }
+    let counterparties: BTreeSet<Address> = counterparties(&intent.action).into_iter().collect();
+    let blocked = counterparties.into_iter().filter_map(|address| {
         let entry = question.policy.blocked().get(&address)?;
         // Where no chain is named, it may be any.
         let here = match (&entry.chains, intent.chain) {
@@ -38,8 +44,31 @@ fn counterparties(action: &Action) -> Vec<Address> {
         Action::TokenApprove { token, spender, .. } | Action::TokenPermit { token, spender, .. } => {
             vec![*token, *spender]
         }
-        Action::ContractCall { to, .. } => vec![*to],
-        Action::TypedData(data) => data.domain.verifying_contract.into_iter().collect(),
-        Action::PersonalMessage { .. } => Vec::new(),
+        Action::ContractCall { to, data, .. } => std::iter::once(*to).chain(in_calldata(data)).collect(),
+        Action::TypedData(data) => {
+            let mut found = data.domain.verifying_contract.into_iter().collect();
+            in_message(&data.message, &mut found);
+            found
+        }
+        Action::SignIn(_) | Action::PersonalMessage { .. } => Vec::new(),
+    }
+}
+
+/// Whatever in calldata could be an address, at any place where a call inside it could have one.
+fn in_calldata(data: &[u8]) -> impl Iterator<Item = Address> {
+    let words = data.windows(32).filter(|word| word.iter().take(12).all(|byte| *byte == 0));
+    words.filter_map(|word| word.last_chunk::<20>().map(Address::from))
+}
+
+fn in_message(value: &TypedValue, found: &mut Vec<Address>) {
+    match value {
+        TypedValue::Address(address) => found.push(*address),
+        TypedValue::Array(values) => values.iter().for_each(|value| in_message(value, found)),
+        TypedValue::Struct(fields) => fields.iter().for_each(|(_, value)| in_message(value, found)),
+        TypedValue::Bool(_)
+        | TypedValue::Uint(_)
+        | TypedValue::Int(_)
+        | TypedValue::Bytes(_)
+        | TypedValue::Text(_) => {}
     }
 }

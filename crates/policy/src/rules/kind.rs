@@ -11,7 +11,7 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
     };
     Failure {
         reason: format!("no rule of this policy version can allow {kind}"),
-        limit: "native transfer, token transfer, EIP-3009 authorization, approve, EIP-2612 permit".to_owned(),
+        limit: "what a line allows".to_owned(),
         requested: kind.to_owned(),
         ..Failure::default()
     }
@@ -24,10 +24,12 @@ const fn refused(action: &Action) -> Option<&'static str> {
         Action::NativeTransfer { .. }
         | Action::TokenTransfer { .. }
         | Action::TokenApprove { .. }
-        | Action::TokenPermit { .. } => None,
+        | Action::TokenPermit { .. }
+        // Each has a rule of its own, which allows none without a line.
+        | Action::ContractCall { .. }
+        | Action::TypedData(_)
+        | Action::SignIn(_)
+        | Action::PersonalMessage { .. } => None,
         Action::TokenTransferFrom { .. } => Some("a token transferFrom"),
-        Action::ContractCall { .. } => Some("a contract call"),
-        Action::TypedData(_) => Some("typed data of an unknown kind"),
-        Action::PersonalMessage { .. } => Some("a personal message"),
     }
 }

@@ -61,6 +61,9 @@ const fn is_transaction(action: &Action) -> bool {
         | Action::TokenApprove { .. }
         | Action::ContractCall { .. } => true,
         Action::TokenTransfer { authorization, .. } => authorization.is_none(),
-        Action::TokenPermit { .. } | Action::TypedData(_) | Action::PersonalMessage { .. } => false,
+        Action::TokenPermit { .. }
+        | Action::TypedData(_)
+        | Action::SignIn(_)
+        | Action::PersonalMessage { .. } => false,
     }
 }

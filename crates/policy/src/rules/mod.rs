@@ -7,20 +7,23 @@ mod approval;
 mod authorization;
 pub(crate) mod authorization_nonce;
 mod blocked;
+mod calls;
 mod chains;
 pub(crate) mod cumulative;
 pub(crate) mod delay;
 mod kind;
 mod max_fee;
+mod messages;
 mod per_transaction;
 mod recipients;
 mod signer;
 mod tally;
+mod typed_data;
 mod validity;
 pub(crate) mod velocity;
 mod wallet;
 
-use quorate_intent::{AssetId, Charge, Intent};
+use quorate_intent::{Action, AssetId, Charge, Intent};
 use quorate_types::{Address, UnixMillis};
 
 use crate::{Facts, Policy, RuleFailure};
@@ -43,6 +46,12 @@ pub mod codes {
     pub const RECIPIENTS: &str = "recipients";
     /// An allowance to a spender or of an amount that has no line.
     pub const ALLOWANCES: &str = "allowances";
+    /// A function of a contract, or an argument, that has no line.
+    pub const CALLS: &str = "calls";
+    /// Typed data whose domain, type or fields have no line.
+    pub const TYPED_DATA: &str = "typed_data";
+    /// A sign-in or a text that has no line.
+    pub const MESSAGES: &str = "messages";
     /// An address is forbidden, whatever else allows it.
     pub const BLOCKED: &str = "blocked";
     /// Too much of an asset, or an asset without a cap.
@@ -80,7 +89,7 @@ pub(crate) type Rule = fn(&Question<'_>) -> Vec<RuleFailure>;
 
 /// Every rule that needs no history, in the order in which failures are listed. Those that count come after them, in
 /// [`evaluate`](crate::evaluate()).
-pub(crate) const COUNTLESS: [Rule; 14] = [
+pub(crate) const COUNTLESS: [Rule; 17] = [
     wallet::check,
     agent_signature::check,
     kind::check,
@@ -88,6 +97,9 @@ pub(crate) const COUNTLESS: [Rule; 14] = [
     signer::check,
     recipients::check,
     allowances::check,
+    calls::check,
+    typed_data::check,
+    messages::check,
     blocked::check,
     per_transaction::check,
     max_fee::check,
@@ -97,9 +109,14 @@ pub(crate) const COUNTLESS: [Rule; 14] = [
     approval::check,
 ];
 
-/// Who is paid, or allowed to take: in whose name it counts.
+/// Who is paid, allowed to take, or called: in whose name it counts.
 pub(crate) fn payee(intent: &Intent) -> Option<Address> {
-    intent.recipient().or_else(|| intent.spender())
+    let contract = match &intent.action {
+        Action::ContractCall { to, .. } => Some(*to),
+        Action::TypedData(data) => data.domain.verifying_contract,
+        _ => None,
+    };
+    intent.recipient().or_else(|| intent.spender()).or(contract)
 }
 
 /// The most it can burn as fee.

@@ -4,6 +4,7 @@
 
 mod allowances;
 mod blocked;
+mod calls;
 mod decided;
 mod decoded;
 mod denied;
@@ -11,6 +12,7 @@ mod fees;
 mod hours;
 mod limits;
 mod linting;
+mod messages;
 mod nonces;
 mod properties;
 mod reading;
@@ -18,3 +20,4 @@ mod rig;
 mod schema;
 mod signed;
 mod tiers;
+mod typed_data;

@@ -287,13 +287,16 @@ fn intent() -> impl Strategy<Value = Intent> {
     )
 }
 
-const ORDER: [&str; 9] = [
+const ORDER: [&str; 12] = [
     "wallet",
     "kind",
     "chains",
     "signer_mismatch",
     "recipients",
     "allowances",
+    "calls",
+    "typed_data",
+    "messages",
     "per_transaction",
     "max_fee",
     "max_authorization_lifetime_s",

@@ -1,9 +1,13 @@
 //! A policy as it is written, before anyone has checked it. Its JSON schema is made from these types.
 
+mod calls;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use crate::Per;
+
+pub(crate) use calls::{CallDraft, DomainDraft, MessagesDraft, SignInDraft, TextDraft, TypedDataDraft};
 
 /// What one wallet may sign. Whatever no line allows is denied.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -50,6 +54,15 @@ pub(crate) struct RulesDraft {
     /// Who may be allowed to take tokens later, by approve or permit, and how many. Without a line nobody.
     #[serde(default)]
     pub(crate) allowances: Vec<AllowanceDraft>,
+    /// Functions of contracts that may be called. A call without a line is denied.
+    #[serde(default)]
+    pub(crate) calls: Vec<CallDraft>,
+    /// Typed data, other than payments and permits, that may be signed.
+    #[serde(default)]
+    pub(crate) typed_data: Vec<TypedDataDraft>,
+    /// Personal messages that may be signed.
+    #[serde(default)]
+    pub(crate) messages: MessagesDraft,
     /// Who must get nothing, whatever else allows it.
     #[serde(default)]
     pub(crate) blocked: Vec<RecipientDraft>,
