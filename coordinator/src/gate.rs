@@ -78,6 +78,8 @@ pub(crate) struct Held {
     pub(crate) wallet: Arc<WalletRecord>,
     pub(crate) request: Request,
     pub(crate) policy_hash: B256,
+    /// Whether a hold begins with it.
+    pub(crate) begins: bool,
 }
 
 pub(crate) struct Gate {
@@ -131,9 +133,9 @@ impl Gate {
                 Ok(Verdict::Denied(Box::new(wire::denied(denial, &receipt.confirm(&synced)))))
             }
             Written::Waiting(wait) => {
-                let Waiting { waiting, wallet, request, policy_hash, receipt } = *wait;
+                let Waiting { waiting, wallet, request, policy_hash, begins, receipt } = *wait;
                 let answer = wire::waiting(waiting, &receipt.confirm(&synced));
-                Ok(Verdict::Waiting(Box::new(Held { answer, wallet, request, policy_hash })))
+                Ok(Verdict::Waiting(Box::new(Held { answer, wallet, request, policy_hash, begins })))
             }
             Written::NotStarted(error, receipt) => {
                 receipt.confirm(&synced);

@@ -24,6 +24,7 @@ use crate::link::quoted;
 use crate::parsed::Parsed;
 use crate::records::WalletRecord;
 use crate::waiting::Case;
+use crate::waits::Told;
 use crate::wire;
 
 /// What is to be decided, and all it is decided by.
@@ -51,6 +52,8 @@ pub(crate) struct Waiting {
     pub(crate) wallet: Arc<WalletRecord>,
     pub(crate) request: Request,
     pub(crate) policy_hash: B256,
+    /// Whether a hold begins with it.
+    pub(crate) begins: bool,
     pub(crate) receipt: PendingReceipt,
 }
 
@@ -66,7 +69,7 @@ pub(crate) struct Matter<'a> {
     pub(crate) case: Option<Case>,
     /// Their yes, where it is for just this.
     approval: Option<SignedApproval>,
-    held_since: Option<UnixMillis>,
+    pub(crate) held_since: Option<UnixMillis>,
     pub(crate) now: UnixMillis,
 }
 
@@ -115,9 +118,9 @@ impl Question {
                     Ok(told) => told,
                     Err(denial) => return Ok(ControlFlow::Continue(self.denied(txn, &decoded, &denial)?)),
                 };
-                let (waiting, policy_hash, receipt) = told;
-                let waiting =
-                    Waiting { waiting, wallet: wallet.clone(), request: self.request, policy_hash, receipt };
+                let Told { waiting, policy_hash, begins, receipt } = told;
+                let (wallet, request) = (wallet.clone(), self.request);
+                let waiting = Waiting { waiting, wallet, request, policy_hash, begins, receipt };
                 return Ok(ControlFlow::Continue(Written::Waiting(Box::new(waiting))));
             }
         };
@@ -152,7 +155,7 @@ impl Question {
         let (request, now, summary) = (&self.request, self.clock.now(), decoded.intent.summary());
         let policy = self.parsed.policy(txn, &wallet.wallet)?;
         let case = Case::find(txn, &request.wallet, &request.key)?;
-        let subject = policy.as_ref().map(|policy| self.subject(policy.hash(), &summary));
+        let subject = policy.as_ref().map(|policy| self.subject(policy, &summary));
         let approval = case.as_ref().zip(subject);
         let approval =
             approval.and_then(|(case, subject)| case.approved_for(self.pinned.manifest(), &subject, now));
@@ -179,13 +182,14 @@ impl Question {
     }
 
     /// What approvers would have to have signed.
-    pub(crate) fn subject<'a>(&'a self, policy_hash: B256, summary: &'a str) -> Subject<'a> {
+    pub(crate) fn subject<'a>(&'a self, policy: &SignedPolicy, summary: &'a str) -> Subject<'a> {
         Subject {
             wallet: &self.request.wallet,
             payload_hash: self.request.payload_hash,
             idempotency_key: self.request.key.as_str(),
             summary,
-            policy_hash,
+            policy_hash: policy.hash(),
+            timeout_s: policy.policy().approval().map_or(0, |approvers| approvers.timeout_s),
         }
     }
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::OpError;
 use crate::records::{Record, get, page, put};
 
-/// Cases on record at once, so that nobody fills the disk by asking.
-const MAX_CASES: usize = 1000;
+/// Cases of one wallet at once, so that nobody fills the disk, or crowds out other wallets, by asking.
+const MAX_CASES: usize = 16;
 
 /// One request that approvers are asked about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,13 +64,20 @@ impl Case {
         page::<Self>(read, &[], usize::MAX)
     }
 
+    /// Every case of a wallet.
+    fn of(read: &dyn Read, wallet: &WalletId) -> Result<Vec<Self>, OpError> {
+        let mut cases = page::<Self>(read, &place(wallet, ""), MAX_CASES + 1)?;
+        cases.retain(|case| case.wallet == *wallet);
+        Ok(cases)
+    }
+
     /// Opens a case. Those that are over make room.
     ///
     /// # Errors
     /// Unavailable where too many wait.
     pub(crate) fn open(self, txn: &mut dyn Txn, now: UnixMillis) -> Result<Self, OpError> {
         let mut waiting = 0_usize;
-        for case in Self::all(txn)? {
+        for case in Self::of(txn, &self.wallet)? {
             if case.is_over(now) {
                 case.close(txn)?;
             } else {
@@ -78,7 +85,7 @@ impl Case {
             }
         }
         if waiting >= MAX_CASES {
-            let reason = format!("{MAX_CASES} requests wait for approval already");
+            let reason = format!("{MAX_CASES} requests of this wallet wait for approval already");
             return Err(OpError::Unavailable { reason, nodes: Vec::new() });
         }
         put(txn, &self)?;

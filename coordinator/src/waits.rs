@@ -14,8 +14,15 @@ use crate::question::{Matter, Question};
 use crate::waiting::Case;
 use crate::wire;
 
-/// What the caller is told, the policy that has it wait, and the entry in the log.
-type Told = (v1::Waiting, B256, PendingReceipt);
+/// What the caller is told, and how it was written down.
+pub(crate) struct Told {
+    pub(crate) waiting: v1::Waiting,
+    /// The policy that has it wait.
+    pub(crate) policy_hash: B256,
+    /// Whether a hold begins with it.
+    pub(crate) begins: bool,
+    pub(crate) receipt: PendingReceipt,
+}
 
 impl Question {
     /// Puts it on hold or before its approvers, where nothing else stands against it; gives the denial back otherwise. A
@@ -36,10 +43,14 @@ impl Question {
         let told = wire::denial_to_pb(&denial);
         let told =
             v1::Waiting { failures: told.failures, policy_hash: told.policy_hash, ..Default::default() };
+        let mut begins = false;
         let waiting = match hold(policy.policy(), &self.facts(matter)) {
             Some(hold) => {
-                let (wallet, payload_hash) = (&self.request.wallet, self.request.payload_hash);
-                quorate_ledger::hold(txn, wallet, payload_hash, hold.since)?;
+                begins = matter.held_since != Some(hold.since);
+                if begins {
+                    let (wallet, payload_hash) = (&self.request.wallet, self.request.payload_hash);
+                    quorate_ledger::hold(txn, wallet, payload_hash, hold.since)?;
+                }
                 v1::Waiting { tier: "delay".to_owned(), until_ms: hold.until, ..told }
             }
             None => {
@@ -53,13 +64,13 @@ impl Question {
             .field("tier", json!(waiting.tier))
             .field("until_ms", json!(waiting.until_ms))
             .field("policy_hash", json!(policy.hash()));
-        Ok(Ok((waiting, policy.hash(), self.append(txn, &event)?)))
+        Ok(Ok(Told { waiting, policy_hash: policy.hash(), begins, receipt: self.append(txn, &event)? }))
     }
 
     /// The case approvers are asked about: the one there is, or a new one where there is none about just this.
     fn case(&self, txn: &mut dyn Txn, matter: &Matter<'_>, policy: &SignedPolicy) -> Result<Case, OpError> {
         let (request, now) = (&self.request, matter.now);
-        let subject = self.subject(policy.hash(), &matter.summary);
+        let subject = self.subject(policy, &matter.summary);
         if let Some(case) = matter.case.clone().filter(|case| case.is_about(&subject)) {
             return Ok(case);
         }

@@ -36,6 +36,16 @@ pub(crate) fn waiting(waiting: v1::Waiting, receipt: &Receipt) -> v1::SignRespon
     v1::SignResponse { outcome: Some(Outcome::Waiting(waiting)), receipt, repeated_answer: false }
 }
 
+/// A node's denial that only a hold stands behind, as what it is: not yet.
+pub(crate) fn wait_instead(answer: v1::SignResponse, until_ms: u64) -> v1::SignResponse {
+    let Some(Outcome::Denied(v1::Denial { policy_hash, failures, .. })) = answer.outcome else {
+        return answer;
+    };
+    let tier = "delay".to_owned();
+    let waiting = v1::Waiting { tier, until_ms, failures, policy_hash, approval: Vec::new() };
+    v1::SignResponse { outcome: Some(Outcome::Waiting(waiting)), ..answer }
+}
+
 /// The coordinator's own denial.
 pub(crate) fn denial_to_pb(denial: &Denial) -> v1::Denial {
     let failures = denial.failures.iter().map(|failure| v1::RuleFailure {

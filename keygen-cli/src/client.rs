@@ -118,7 +118,14 @@ impl Client {
         if let Some(manifest) = manifest {
             attest::check(manifest, &wallet)?;
         }
-        Ok(WalletView { attestations_checked: manifest.is_some(), ..wallet.into() })
+        let view = WalletView { attestations_checked: manifest.is_some(), ..wallet.into() };
+        // Of a wallet that says it is in the making nothing is attested, so nothing of it is anybody's to use.
+        let blank = String::new;
+        Ok(if active {
+            view
+        } else {
+            WalletView { address: blank(), public_key: blank(), agent_key: blank(), ..view }
+        })
     }
 }
 

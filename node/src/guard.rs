@@ -17,6 +17,7 @@ use quorate_store::Read;
 use quorate_types::{B256, GroupId, Payload, Role, Transcript, WalletId};
 
 use crate::node::Node;
+use crate::ops::hold;
 use crate::sessions::SessionError;
 use crate::vault::WalletRecord;
 
@@ -89,7 +90,14 @@ impl Request {
         let request = Self::open(node, start)?;
         // A service node has a ledger. What is over a limit now is denied before anything is computed or has left.
         if node.role == Role::Service {
-            request.approve_fully(node, &*node.store)?;
+            let approved = request.approve_fully(node, &*node.store);
+            if let Err(SessionError::Denied(denial)) = &approved
+                && denial.waits()
+            {
+                // Whoever was not told of the hold begins it now: it is never too late to wait.
+                hold::begin(node, &request)?;
+            }
+            approved?;
         } else {
             request.approve(node)?;
         }
@@ -189,6 +197,7 @@ impl Request {
             idempotency_key: self.key.as_str(),
             summary,
             policy_hash: self.policy.hash(),
+            timeout_s: self.policy.policy().approval().map_or(0, |approvers| approvers.timeout_s),
         }
     }
 

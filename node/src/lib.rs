@@ -27,6 +27,7 @@ mod restore;
 mod restored;
 mod sessions;
 mod vault;
+mod watermarks;
 
 #[cfg(test)]
 mod testing;

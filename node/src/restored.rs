@@ -132,6 +132,11 @@ impl Restored {
         Ok(Self { mark, store })
     }
 
+    /// When this node was restored, in Unix milliseconds; 0 where it never was. Its log begins there.
+    pub(crate) fn life(&self) -> UnixMillis {
+        self.mark.as_ref().map_or(0, |mark| mark.at_ms)
+    }
+
     /// Whether this node may take part in making keys.
     ///
     /// # Errors

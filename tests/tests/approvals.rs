@@ -131,11 +131,24 @@ async fn a_hold_is_kept_by_the_coordinator_and_again_by_the_service_node() {
     assert_eq!(held, 1, "the service node was told, and wrote it down");
 
     let mut stage = Stage::of(world, &[Role::Agent, Role::Service]).await;
-    let start = v1::StartSign { policy_hash, ..shown(&payload) };
+    let start = v1::StartSign { policy_hash: policy_hash.clone(), ..shown(&payload) };
     let starts = ["agent-1", "service-1"].map(|node| (node, Protocol::Sign(start.clone())));
     let ending = stage.play(Script::new(starts).within(5_000)).await;
     let Outcome::Denied(denial) = &ending.outcomes["service-1"] else { panic!("{:?}", ending.outcomes) };
     assert_eq!(denial.failures.iter().map(|failure| failure.rule.as_str()).collect::<Vec<_>>(), ["delay"]);
+
+    // One it was never told of begins when it is asked to sign: whoever forgets to tell it costs time, and no more.
+    let start =
+        v1::StartSign { idempotency_key: "untold".to_owned(), ..shown(&transfer(FRIEND, usdc(4), 3)) };
+    let start = v1::StartSign { policy_hash: policy_hash.clone(), ..start };
+    for _ in 0..2 {
+        let starts = ["agent-1", "service-1"].map(|node| (node, Protocol::Sign(start.clone())));
+        let ending = stage.play(Script::new(starts).within(5_000)).await;
+        assert!(matches!(ending.outcomes["service-1"], Outcome::Denied(_)), "{:?}", ending.outcomes);
+    }
+    stage.stop(Role::Service).await;
+    let held = stage.world.log(Role::Service).into_iter().filter(|entry| entry.kind == "sign.held").count();
+    assert_eq!(held, 2, "written down once");
 }
 
 struct Forged {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_manifest::{Group, SignedDocument};
+use quorate_policy::codes;
 use quorate_proto::v1::relay_frame::Frame;
 use quorate_proto::v1::session_outcome::Outcome;
 use quorate_proto::v1::session_start::Protocol;
@@ -69,11 +70,11 @@ async fn pass_the_gate(core: &Arc<Coordinator>, caller: &Caller, request: Reques
     }
 }
 
-/// A hold runs by the service node's own clock, from when it hears of it. A node that is away hears when it is asked again.
+/// A hold runs by the service node's own clock, from when it hears of it. A node that is away begins it when it is asked to
+/// sign.
 fn tell_the_service_node(core: &Coordinator, held: &Held) {
-    let on_hold = matches!(&held.answer.outcome, Some(Answered::Waiting(waiting)) if waiting.tier == "delay");
     let Ok(group) = core.group(&held.wallet.group) else { return };
-    let Some(link) = core.nodes.link(&group.service).filter(|_| on_hold) else { return };
+    let Some(link) = core.nodes.link(&group.service).filter(|_| held.begins) else { return };
     if let Err(error) = link.offer(Frame::Hold(shown(&held.request, held.policy_hash, None))) {
         tracing::warn!(wallet = %held.request.wallet, ?error, "the service node was not told of a hold");
     }
@@ -180,7 +181,15 @@ async fn conclude(
     let nothing_released = ended.nothing_released();
     match why(&ended) {
         Why::Denied(node, denial) => {
-            admitted.denied(core, wire::denial_of(&node, denial), nothing_released).await
+            let denial = wire::denial_of(&node, denial);
+            let on_hold = denial.failures.iter().all(|failure| failure.rule == codes::DELAY);
+            let until = denial.failures.iter().filter_map(|failure| failure.resets_at_ms).max();
+            let answer = admitted.denied(core, denial, nothing_released).await?;
+            // Its clock is its own: a hold that is over here may not be over there.
+            Ok(match until.filter(|_| on_hold) {
+                Some(until) => wire::wait_instead(answer, until),
+                None => answer,
+            })
         }
         Why::Failed { error, .. } => {
             admitted.failed(core, &error, nothing_released).await?;

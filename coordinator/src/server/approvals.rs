@@ -22,7 +22,9 @@ impl ApprovalService for Approvals {
         _: Request<v1::ListApprovalsRequest>,
     ) -> Result<Response<v1::ListApprovalsResponse>, Status> {
         let cases = list_approvals(&self.0).await.map_err(|error| status(&error))?;
-        let cases = cases.iter().map(|case| case_to_pb(&self.0, case)).collect();
+        // A list is for choosing; what is asked is for `GetApproval` to tell, payload and all.
+        let brief = |case: &Case| v1::ApprovalCase { payload: None, ..case_to_pb(&self.0, case) };
+        let cases = cases.iter().map(brief).collect();
         Ok(Response::new(v1::ListApprovalsResponse { cases }))
     }
 

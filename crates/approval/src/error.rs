@@ -25,7 +25,8 @@ pub enum ApprovalError {
     /// Too late.
     #[error("expires_at: the approval has expired")]
     Expired,
-    /// It would be good for longer than [`MAX_APPROVAL_MS`](crate::MAX_APPROVAL_MS).
-    #[error("expires_at: more than 31 days away")]
+    /// It would be good for longer than the policy asks people for, or than
+    /// [`MAX_APPROVAL_MS`](crate::MAX_APPROVAL_MS).
+    #[error("expires_at: further away than the policy's timeout")]
     TooFar,
 }

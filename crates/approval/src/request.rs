@@ -96,7 +96,7 @@ impl ApprovalRequest {
                 return Err(ApprovalError::Invalid { field, reason });
             }
         }
-        Ok(Self {
+        let request = Self {
             cluster: read("cluster", &draft.cluster)?,
             wallet: read("wallet", &draft.wallet)?,
             payload_hash: read("payload_hash", &draft.payload_hash)?,
@@ -105,14 +105,15 @@ impl ApprovalRequest {
             policy_hash: read("policy_hash", &draft.policy_hash)?,
             nonce: read("nonce", &draft.nonce)?,
             expires_at: draft.expires_at,
-        })
+        };
+        // One spelling: no comment beside the fields that people would read and machines would not.
+        if request.spelled()? != text {
+            return Err(ApprovalError::Yaml("not spelled as Quorate spells it".to_owned()));
+        }
+        Ok(request)
     }
 
-    /// The body to be signed. It is read back first: nobody is asked to sign what every node would refuse.
-    ///
-    /// # Errors
-    /// [`ApprovalError`], as [`ApprovalRequest::parse`] would answer.
-    pub fn to_yaml(&self) -> Result<String, ApprovalError> {
+    fn spelled(&self) -> Result<String, ApprovalError> {
         let draft = Draft {
             approval: FORMAT.to_owned(),
             cluster: self.cluster.to_string(),
@@ -124,7 +125,15 @@ impl ApprovalRequest {
             nonce: self.nonce.to_string(),
             expires_at: self.expires_at,
         };
-        let text = serde_norway::to_string(&draft).map_err(|error| ApprovalError::Yaml(error.to_string()))?;
+        serde_norway::to_string(&draft).map_err(|error| ApprovalError::Yaml(error.to_string()))
+    }
+
+    /// The body to be signed. It is read back first: nobody is asked to sign what every node would refuse.
+    ///
+    /// # Errors
+    /// [`ApprovalError`], as [`ApprovalRequest::parse`] would answer.
+    pub fn to_yaml(&self) -> Result<String, ApprovalError> {
+        let text = self.spelled()?;
         let read_back = Self::parse(text.as_bytes())?;
         if read_back == *self {
             Ok(text)

@@ -27,6 +27,8 @@ pub struct Subject<'a> {
     pub summary: &'a str,
     /// The policy in force.
     pub policy_hash: B256,
+    /// For how long at most that policy has people asked, in seconds: no yes is good for longer.
+    pub timeout_s: u64,
 }
 
 impl ApprovalRequest {
@@ -79,7 +81,9 @@ impl SignedApproval {
         }
         match self.request.expires_at.checked_sub(now) {
             None | Some(0) => Err(ApprovalError::Expired),
-            Some(left) if left > MAX_APPROVAL_MS => Err(ApprovalError::TooFar),
+            Some(left) if left > subject.timeout_s.saturating_mul(1000).min(MAX_APPROVAL_MS) => {
+                Err(ApprovalError::TooFar)
+            }
             Some(_) => Ok(()),
         }
     }

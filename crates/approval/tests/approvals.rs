@@ -71,6 +71,7 @@ fn covers(change: impl FnOnce(&mut ApprovalRequest), now: u64) -> Result<(), App
         idempotency_key: &asked.idempotency_key,
         summary: &asked.summary,
         policy_hash: asked.policy_hash,
+        timeout_s: 3600,
     };
     signed.covers(&subject, now)
 }
@@ -127,7 +128,9 @@ fn it_is_good_until_it_expires_and_not_for_ever() {
     assert_eq!(covers(|r| r.expires_at = NOW + 1, NOW), Ok(()));
     assert_eq!(covers(|r| r.expires_at = NOW, NOW), Err(ApprovalError::Expired));
     assert_eq!(covers(|r| r.expires_at = NOW - 1, NOW), Err(ApprovalError::Expired));
-    assert_eq!(covers(|r| r.expires_at = NOW + MAX_APPROVAL_MS, NOW), Ok(()));
+    assert_eq!(covers(|r| r.expires_at = NOW + 3_600_000, NOW), Ok(()), "as long as the policy asks");
+    assert_eq!(covers(|r| r.expires_at = NOW + 3_600_001, NOW), Err(ApprovalError::TooFar));
+    assert_eq!(covers(|r| r.expires_at = NOW + MAX_APPROVAL_MS, NOW), Err(ApprovalError::TooFar));
     assert_eq!(covers(|r| r.expires_at = u64::MAX, NOW), Err(ApprovalError::TooFar));
 }
 
@@ -150,6 +153,8 @@ fn what_cannot_be_right_is_refused_by_name() {
         let error = ApprovalRequest::parse(bad.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(field) || error.starts_with("approval: "), "{field}: {error}");
     }
+    let commented = format!("# a test run, 0.004 USDC\n{good}");
+    assert!(ApprovalRequest::parse(commented.as_bytes()).is_err(), "words beside the fields");
     let long = ApprovalRequest { summary: "x".repeat(1025), ..request() };
     assert!(matches!(long.to_yaml(), Err(ApprovalError::Invalid { field: "summary", .. })));
     let lines = ApprovalRequest { summary: "one\ntwo".to_owned(), ..request() };

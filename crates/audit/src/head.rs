@@ -1,9 +1,12 @@
 //! Where the log ends.
 
+use std::cmp::Ordering;
+
 use quorate_store::{Read, Txn};
 use quorate_types::B256;
 
 use crate::chain::GENESIS;
+use crate::entry::entries;
 use crate::error::{AuditError, Damage};
 
 const HEAD: &str = "audit_head";
@@ -26,6 +29,23 @@ pub struct Head {
 pub fn head(r: &dyn Read) -> Result<Head, AuditError> {
     let Some(record) = r.get(HEAD, KEY)? else { return Ok(Head { sequence: 0, hash: GENESIS }) };
     decode(&record).ok_or(AuditError::Damaged { sequence: 0, damage: Damage::Head })
+}
+
+/// The hash of the entry `sequence`, as the one after it names it; `None` where the log is shorter.
+///
+/// # Errors
+/// [`AuditError`] where a record is malformed, or the store's error.
+pub fn hash_at(r: &dyn Read, sequence: u64) -> Result<Option<B256>, AuditError> {
+    let head = head(r)?;
+    match sequence.cmp(&head.sequence) {
+        Ordering::Greater => Ok(None),
+        Ordering::Equal => Ok(Some(head.hash)),
+        Ordering::Less if sequence == 0 => Ok(Some(GENESIS)),
+        Ordering::Less => {
+            let next = entries(r, sequence.saturating_add(1), 1)?;
+            Ok(next.first().map(|entry| entry.prev))
+        }
+    }
 }
 
 fn decode(record: &[u8]) -> Option<Head> {

@@ -24,7 +24,7 @@ pub use append::{PendingReceipt, Receipt, append};
 pub use entry::{Entry, entries};
 pub use error::{AuditError, Damage, EventError};
 pub use event::Event;
-pub use head::{Head, head};
+pub use head::{Head, hash_at, head};
 pub use offline::{Checkpoint, CheckpointError, ExportError, Exported, Proof};
 pub use verify::verify;
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::broadcast::{self, Broadcast};
 use crate::envelope::{self, EnvelopeError, Header, MAX_STRAYS, SealError, Stray, TRAILER_BYTES};
 use crate::line::{Line, Mark, Seen};
-use crate::{Caps, Eid, LastWord, NodeKey};
+use crate::{Caps, Eid, LastWord, NodeKey, PeerLogs};
 
 /// Who a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,11 @@ impl Channel {
     /// The other participants, ascending, each with the boot id it signed.
     pub fn peers(&self) -> impl Iterator<Item = (PartyIndex, BootId)> {
         self.lines.iter().map(|(index, line)| (*index, line.boot))
+    }
+
+    /// What the other participants signed of their logs, and of this node's.
+    pub fn logs(&self) -> Vec<PeerLogs> {
+        self.lines.values().map(|line| line.logs).collect()
     }
 
     /// Ends a presigning session. What is left of its keys is for one message `from` one party `to` another, this node

@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn no_statement_passes_for_an_open_or_a_broadcast() {
-        for root in ["quorate/open/v1", "quorate/broadcast/v1"] {
+        for root in ["quorate/open/v2", "quorate/broadcast/v1"] {
             let signature = key().sign_statement(root, b"x");
             let transcript = Transcript::new(root).field(b"x");
             assert_eq!(key().public().verify(transcript, &signature), Err(BadSignature));

@@ -26,6 +26,7 @@ mod last_word;
 mod line;
 mod open;
 mod open_error;
+mod standing;
 mod statement;
 mod terms;
 mod watch;
@@ -44,6 +45,7 @@ pub use key::{BadSignature, NodeKey, NodePublicKey, NodePublicKeyError};
 pub use last_word::LastWord;
 pub use open::{MAX_OPEN_BYTES, Opening};
 pub use open_error::OpenError;
+pub use standing::{LogMark, PeerLogs, Standing};
 pub use statement::{
     IntentStatement, KeyStatement, MAX_STATEMENT_BYTES, SignedStatement, Statement, StatementError,
 };

@@ -9,7 +9,7 @@ use x25519_dalek::SharedSecret;
 use zeroize::Zeroizing;
 
 use crate::envelope::{HEADER_BYTES, Header, MAX_MESSAGES, SealError, TAG_BYTES};
-use crate::{Eid, NodePublicKey};
+use crate::{Eid, NodePublicKey, PeerLogs};
 
 /// What a key is for. No key is for two things.
 #[derive(Clone, Copy)]
@@ -67,6 +67,7 @@ impl Keys {
 pub(crate) struct Line {
     pub(crate) key: NodePublicKey,
     pub(crate) boot: BootId,
+    pub(crate) logs: PeerLogs,
     keys: Keys,
     /// Only of a presigning session.
     pub(crate) last_word: Option<Keys>,
@@ -76,8 +77,13 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(key: NodePublicKey, boot: BootId, keys: Keys, last_word: Option<Keys>) -> Self {
-        Self { key, boot, keys, last_word, next: 0, messages: Seen::default(), broadcasts: Seen::default() }
+    pub(crate) fn new(
+        key: NodePublicKey,
+        (boot, logs): (BootId, PeerLogs),
+        (keys, last_word): (Keys, Option<Keys>),
+    ) -> Self {
+        let (messages, broadcasts) = (Seen::default(), Seen::default());
+        Self { key, boot, logs, keys, last_word, next: 0, messages, broadcasts }
     }
 
     /// The number of the next message to this peer. It is taken before anything is sealed under it, so an error later

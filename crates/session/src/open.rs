@@ -9,10 +9,17 @@ use x25519_dalek::{PublicKey as EphemeralKey, SharedSecret, StaticSecret};
 
 use crate::channel::Channel;
 use crate::line::{Keys, Line, Use};
-use crate::{BadSignature, Caps, Eid, NodeKey, NodePublicKey, OpenError, Protocol, Terms, TermsError};
+use crate::standing::MARK_BYTES;
+use crate::{
+    BadSignature, Caps, Eid, LogMark, NodeKey, NodePublicKey, OpenError, PeerLogs, Protocol, Standing, Terms,
+    TermsError,
+};
 
 /// Largest signed open accepted, in bytes. The longest honest one is smaller.
-pub const MAX_OPEN_BYTES: usize = 1024;
+pub const MAX_OPEN_BYTES: usize = 1280;
+
+/// Most marks in an open: one for each participant.
+const PARTIES_AT_MOST: u8 = 3;
 
 /// This node's side of a session that is not agreed yet: its signed open, and the secret behind the open's ephemeral key.
 /// Used once; the secret is wiped when the channel's keys are made, or on drop.
@@ -25,7 +32,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Draws a nonce and an ephemeral key, and signs `terms` with them as party `me`. `rng` is the operating system's
+    /// Draws a nonce and an ephemeral key, and signs `terms` and `standing` with them as party `me`. `rng` is the operating system's
     /// outside tests.
     ///
     /// # Errors
@@ -33,18 +40,18 @@ impl Opening {
     pub fn new(
         terms: Terms,
         me: PartyIndex,
-        boot: BootId,
+        standing: &Standing,
         key: Arc<NodeKey>,
         rng: &mut impl CryptoRngCore,
     ) -> Result<Self, TermsError> {
         terms.check(me)?;
-        Ok(Self::draw(terms, me, boot, key, rng))
+        Ok(Self::draw(terms, me, standing, key, rng))
     }
 
     pub(crate) fn draw(
         terms: Terms,
         me: PartyIndex,
-        boot: BootId,
+        standing: &Standing,
         key: Arc<NodeKey>,
         rng: &mut impl CryptoRngCore,
     ) -> Self {
@@ -52,8 +59,21 @@ impl Opening {
         rng.fill_bytes(&mut nonce);
         let secret = StaticSecret::random_from_rng(&mut *rng);
         let ephemeral = EphemeralKey::from(&secret);
-        let parts =
-            [&me.to_be_bytes(), nonce.as_slice(), ephemeral.as_bytes(), boot.as_bytes(), &terms.encode()];
+        // As many marks as participants, in their order; a participant's own place holds nothing.
+        let seen = |index| standing.seen.get(&index).filter(|_| index != me).copied().unwrap_or_default();
+        let seen: Vec<_> = terms.participants.iter().map(|party| seen(party.index).encode()).collect();
+        // At most three: `terms` were checked.
+        let count = u8::try_from(seen.len()).unwrap_or(u8::MAX);
+        let parts = [
+            &me.to_be_bytes(),
+            nonce.as_slice(),
+            ephemeral.as_bytes(),
+            standing.boot.as_bytes(),
+            &standing.log.encode(),
+            &[count],
+            &seen.concat(),
+            &terms.encode(),
+        ];
         let signed = sign(&key, &parts.concat());
         Self { terms, me, key, secret, signed }
     }
@@ -96,7 +116,9 @@ impl Opening {
                 |purpose| Keys::derive(&shared, eid, (self.me, index), purpose).ok_or(OpenError::Derivation);
             let presigning = self.terms.protocol == Protocol::Presign;
             let last_word = presigning.then(|| derive(Use::LastWord)).transpose()?;
-            lines.insert(index, Line::new(key, open.boot, derive(Use::Envelopes)?, last_word));
+            let logs = PeerLogs { party: index, own: open.log, of_mine: self.seen_of_me(open) };
+            let keys = (derive(Use::Envelopes)?, last_word);
+            lines.insert(index, Line::new(key, (open.boot, logs), keys));
         }
         Ok(Channel::new(eid, self.me, self.key, lines, caps))
     }
@@ -121,12 +143,21 @@ impl Opening {
         Ok(sorted)
     }
 
+    /// The mark in this node's place.
+    fn seen_of_me(&self, open: &Open<'_>) -> LogMark {
+        let place = self.terms.participants.iter().position(|party| party.index == self.me);
+        place.and_then(|at| open.seen.get(at).copied()).unwrap_or_default()
+    }
+
     fn check_peer(&self, open: &Open<'_>, key: &NodePublicKey) -> Result<SharedSecret, OpenError> {
         let party = open.from;
         // Before the signature is checked nothing but the claimed index has been read.
         open.verify(key).map_err(|BadSignature| OpenError::Signature(party))?;
         if let Some(field) = self.terms.difference(open.terms) {
             return Err(OpenError::Differs { field, party });
+        }
+        if open.seen.len() != self.terms.participants.len() {
+            return Err(OpenError::Differs { field: "participants", party });
         }
         let shared = self.secret.diffie_hellman(&open.ephemeral);
         if shared.was_contributory() { Ok(shared) } else { Err(OpenError::LowOrder(party)) }
@@ -161,6 +192,8 @@ struct Open<'a> {
     nonce: &'a [u8; 32],
     ephemeral: EphemeralKey,
     boot: BootId,
+    log: LogMark,
+    seen: Vec<LogMark>,
     terms: &'a [u8],
 }
 
@@ -173,7 +206,18 @@ impl<'a> Open<'a> {
         let (from, rest) = body.split_first_chunk()?;
         let (nonce, rest) = rest.split_first_chunk()?;
         let (ephemeral, rest) = rest.split_first_chunk::<32>()?;
-        let (boot, terms) = rest.split_first_chunk()?;
+        let (boot, rest) = rest.split_first_chunk()?;
+        let (log, rest) = rest.split_first_chunk::<MARK_BYTES>()?;
+        let (count, mut rest) = rest.split_first()?;
+        if *count > PARTIES_AT_MOST {
+            return None;
+        }
+        let mut seen = Vec::new();
+        for _ in 0..*count {
+            let (mark, after) = rest.split_first_chunk::<MARK_BYTES>()?;
+            seen.push(LogMark::decode(mark)?);
+            rest = after;
+        }
         Some(Self {
             bytes,
             signature,
@@ -182,7 +226,9 @@ impl<'a> Open<'a> {
             nonce,
             ephemeral: EphemeralKey::from(*ephemeral),
             boot: BootId::from_bytes(*boot),
-            terms,
+            log: LogMark::decode(log)?,
+            seen,
+            terms: rest,
         })
     }
 
@@ -192,7 +238,7 @@ impl<'a> Open<'a> {
 }
 
 fn transcript(body: &[u8]) -> Transcript {
-    Transcript::new("quorate/open/v1").field(body)
+    Transcript::new("quorate/open/v2").field(body)
 }
 
 pub(crate) fn sign(key: &NodeKey, body: &[u8]) -> Vec<u8> {

@@ -35,6 +35,9 @@ pub(crate) enum Approval {
     Approve {
         #[command(flatten)]
         case: Case,
+        /// The request as `approval show --out` wrote it and you read it: nothing else is signed
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
         /// An approver's ssh private key [default: the dev cluster's]
         #[arg(long, value_name = "FILE", conflicts_with = "sig")]
         key: Option<PathBuf>,
@@ -66,7 +69,10 @@ pub(crate) async fn run(command: Approval, globals: &Globals) -> Result<Answer, 
     match command {
         Approval::List => list(&client).await,
         Approval::Show { case, out } => show(&client, &case, out.as_deref()).await,
-        Approval::Approve { case, key, sig } => approve(&client, globals, (case, key, sig)).await,
+        Approval::Approve { case, file, key, sig } => {
+            let body = files::read(&file).map_err(|refusal| refusal.field("--file"))?;
+            approve(&client, globals, (case, body, key, sig)).await
+        }
         Approval::Refuse { case, reason } => {
             let (wallet, idempotency_key) = (case.wallet.to_string(), case.request);
             let request = v1::RefuseRequest { wallet, idempotency_key, reason };
@@ -86,7 +92,7 @@ async fn list(client: &Client) -> Result<Answer, Refusal> {
 
 async fn show(client: &Client, case: &Case, out: Option<&Path>) -> Result<Answer, Refusal> {
     let asked = get(client, case).await?;
-    checked(&asked)?;
+    checked(client, &asked)?;
     let body = asked.approval.as_ref().map(|approval| approval.body.clone()).unwrap_or_default();
     let view = CaseView::of(asked)?;
     let mut words = view.words();
@@ -94,8 +100,9 @@ async fn show(client: &Client, case: &Case, out: Option<&Path>) -> Result<Answer
         files::create(out, &body, Mode::Public)?;
         let (file, wallet, request) = (out.display(), &view.wallet, &view.idempotency_key);
         words.push_str(&format!(
-            "\nNext: ssh-keygen -Y sign -n approval@quorate -f KEY {file}\n      quorate approval approve {wallet} \
-             {request} --sig {file}.sig"
+            "\nNext: quorate approval approve {wallet} {request} --file {file} --key KEY\n  or, on a token: ssh-keygen -Y \
+             sign -n approval@quorate -f KEY {file}\n      quorate approval approve {wallet} {request} --file {file} --sig \
+             {file}.sig"
         ));
     }
     Answer::new(&view, words)
@@ -104,12 +111,16 @@ async fn show(client: &Client, case: &Case, out: Option<&Path>) -> Result<Answer
 async fn approve(
     client: &Client,
     globals: &Globals,
-    (case, key, sig): (Case, Option<PathBuf>, Vec<PathBuf>),
+    (case, body, key, sig): (Case, Vec<u8>, Option<PathBuf>, Vec<PathBuf>),
 ) -> Result<Answer, Refusal> {
-    let asked = get(client, &case).await?;
-    // Nothing is signed whose words are not those of its own bytes.
-    checked(&asked)?;
-    let body = asked.approval.map(|approval| approval.body).unwrap_or_default();
+    // What was read is what is signed, whatever the coordinator tells by now.
+    let said = ApprovalRequest::parse(&body).or_invalid("--file")?;
+    if said.cluster != *client.cluster_id()?
+        || said.wallet != case.wallet
+        || said.idempotency_key != case.request
+    {
+        return Err(Refusal::invalid("it is about another request than the one named").field("--file"));
+    }
     let signatures = if sig.is_empty() {
         let key = ssh::signing_key(globals, key.as_deref())?;
         vec![ssh::sign_body(&body, Namespace::Approval, &key)?]
@@ -136,7 +147,7 @@ async fn get(client: &Client, case: &Case) -> Result<v1::ApprovalCase, Refusal> 
 }
 
 /// The body asks about the very payload beside it, in the words that payload has.
-fn checked(case: &v1::ApprovalCase) -> Result<(), Refusal> {
+fn checked(client: &Client, case: &v1::ApprovalCase) -> Result<(), Refusal> {
     let body = case.approval.as_ref().map(|approval| approval.body.as_slice()).unwrap_or_default();
     let asked = ApprovalRequest::parse(body).or_invalid("the case's body")?;
     let payload = payload_from_pb(case.payload.clone()).or_invalid("the case's payload")?;
@@ -148,8 +159,10 @@ fn checked(case: &v1::ApprovalCase) -> Result<(), Refusal> {
         idempotency_key: &case.idempotency_key,
         summary: &summary,
         policy_hash: asked.policy_hash,
+        timeout_s: 0,
     };
-    match asked.differs(&subject) {
+    let elsewhere = (asked.cluster != *client.cluster_id()?).then_some("cluster");
+    match elsewhere.or_else(|| asked.differs(&subject)) {
         None => Ok(()),
         Some(field) => Err(Refusal::internal(format!(
             "the {field} approvers would sign is not the request's: sign nothing, and look into the coordinator"

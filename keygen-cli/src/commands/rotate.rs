@@ -16,7 +16,7 @@ use super::wallet::{New, create};
 use crate::client::{Client, ORDINARY, refused, within};
 use crate::files::{self, Mode};
 use crate::output::Answer;
-use crate::refusal::{OrRefuse, Refusal};
+use crate::refusal::{Kind, OrRefuse, Refusal};
 use crate::views::WalletView;
 
 /// See [`Wallet::Rotate`](super::wallet::Wallet::Rotate).
@@ -40,13 +40,14 @@ pub(super) async fn run(client: &Client, command: &Rotate) -> Result<Answer, Ref
             Refusal::usage("is the old wallet's name; a wallet keeps its key for life").field("--new")
         );
     }
-    let old = client.wallet(command.wallet.as_str()).await?;
+    let old = attested(client.wallet(command.wallet.as_str()).await?, command.wallet.as_str())?;
     let request = v1::GetPolicyRequest { wallet: old.wallet.clone() };
     let policy = client.policies().get_policy(within(request, ORDINARY)).await.map_err(refused)?;
     let body = policy.into_inner().document.map(|document| document.body).unwrap_or_default();
     let new =
         New { wallet: command.new.as_str(), agent: &old.agent, group: &old.group, agent_key: &old.agent_key };
-    let new = create(client, new).await?;
+    // Its address becomes the only one that is paid: the coordinator's word is not enough for that.
+    let new = attested(create(client, new).await?, command.new.as_str())?;
     files::private_dir(&command.out)?;
     let keep = draft(&body, &new, None)?;
     let empty = draft(&body, &old, Some(&new))?;
@@ -68,6 +69,18 @@ pub(super) async fn run(client: &Client, command: &Rotate) -> Result<Answer, Ref
         new.wallet
     );
     Answer::new(&json!({ "old": old, "new": new, "policies": [keep, empty] }), words)
+}
+
+/// A wallet whose three nodes' attestations were checked here, and no other.
+fn attested(view: WalletView, name: &str) -> Result<WalletView, Refusal> {
+    if view.attestations_checked && view.state == "active" && view.wallet == name {
+        return Ok(view);
+    }
+    Err(Refusal::new(
+        Kind::PeerFault,
+        format!("wallet {name}: its address is not attested by its three nodes"),
+    )
+    .next("give the profile the manifest that is in force, so that attestations can be checked"))
 }
 
 /// The old wallet's policy in force, for `wallet`: as it is, or with `payee` as its only recipient.

@@ -103,6 +103,19 @@ pub(crate) async fn create(client: &Client, new: New<'_>) -> Result<WalletView, 
     };
     let answer = client.wallets().create_wallet(within(request, SESSION)).await;
     let view = client.checked(answer.map_err(refused)?.into_inner())?;
+    let same = [
+        ("wallet", view.wallet == new.wallet),
+        ("agent", view.agent == new.agent),
+        ("group", view.group == new.group),
+        ("state", view.state == "active"),
+        ("attestations", view.attestations_checked || new.agent_key.is_empty()),
+    ];
+    if let Some((field, _)) = same.into_iter().find(|(_, same)| !same) {
+        let reason = format!("the answer is not the wallet asked for: its {field}");
+        return Err(Refusal::new(Kind::PeerFault, reason)
+            .field(field)
+            .next("give the profile the manifest that is in force; use no address of this answer"));
+    }
     if view.agent_key != new.agent_key {
         // The attestations say so too: a wallet that takes another word than it was asked to is not to be used.
         return Err(Refusal::new(

@@ -1,5 +1,6 @@
 //! What waits, for time or for people.
 
+use quorate_approval::ApprovalRequest;
 use quorate_intent::decode;
 use quorate_proto::v1;
 use quorate_proto::v1::approval_case::State;
@@ -41,7 +42,7 @@ impl WaitingView {
             words.push_str(&failure.words());
         }
         if self.tier != "delay" {
-            words.push_str(&format!("\n  approvers: quorate approval approve {wallet} {key}"));
+            words.push_str(&format!("\n  approvers: quorate approval show {wallet} {key} --out FILE"));
         }
         words.push_str(&format!("\n  then ask again with the same payload and --idempotency-key {key}"));
         words
@@ -54,7 +55,7 @@ pub(crate) struct CaseView {
     pub(crate) wallet: String,
     pub(crate) idempotency_key: String,
     pub(crate) state: &'static str,
-    /// What the payload does, as it was decoded here.
+    /// What the payload does: decoded here where there is the payload, and otherwise what approvers would sign.
     pub(crate) summary: String,
     pub(crate) approved_by: Vec<String>,
     pub(crate) threshold: u32,
@@ -66,6 +67,11 @@ pub(crate) struct CaseView {
     pub(crate) reason: String,
     /// What is to be signed.
     pub(crate) body: String,
+}
+
+/// Without anything a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 impl CaseView {
@@ -81,20 +87,28 @@ impl CaseView {
             State::Expired => "expired",
             State::Unspecified => "unknown",
         };
-        let payload = quorate_proto::payload_from_pb(case.payload).or_invalid("the case's payload")?;
-        let decoded = decode(&payload).or_invalid("the case's payload")?;
         let body = case.approval.map(|approval| approval.body).unwrap_or_default();
+        // What is shown is what would be signed, parsed here: its fields hold nothing a terminal would obey.
+        let asked = ApprovalRequest::parse(&body).or_invalid("the case's body")?;
+        let summary = match case.payload {
+            None => asked.summary.clone(),
+            Some(payload) => {
+                let payload =
+                    quorate_proto::payload_from_pb(Some(payload)).or_invalid("the case's payload")?;
+                decode(&payload).or_invalid("the case's payload")?.intent.summary()
+            }
+        };
         Ok(Self {
-            wallet: case.wallet,
-            idempotency_key: case.idempotency_key,
+            wallet: asked.wallet.to_string(),
+            idempotency_key: asked.idempotency_key,
             state,
-            summary: decoded.intent.summary(),
-            approved_by: case.approved_by,
+            summary,
+            approved_by: case.approved_by.iter().map(|name| plain(name)).collect(),
             threshold: case.threshold,
             asked_at_ms: case.asked_at_ms,
-            expires_at_ms: case.expires_at_ms,
-            refused_by: case.refused_by,
-            reason: case.reason,
+            expires_at_ms: asked.expires_at,
+            refused_by: plain(&case.refused_by),
+            reason: plain(&case.reason),
             body: String::from_utf8(body).or_invalid("the case's body")?,
         })
     }

@@ -54,7 +54,7 @@ impl Rig {
     fn last_word(&self) -> ([u8; 32], LastWord) {
         let open = |me: u16| {
             let key: &Arc<NodeKey> = &self.cluster.keys[usize::from(me)];
-            Opening::new(self.terms.clone(), me, OWN, Arc::clone(key), &mut OsRng).unwrap()
+            Opening::new(self.terms.clone(), me, &OWN.into(), Arc::clone(key), &mut OsRng).unwrap()
         };
         let (agent, service) = (open(0), open(1));
         let opens = [agent.signed_open().to_vec(), service.signed_open().to_vec()];

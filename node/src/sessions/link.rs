@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use quorate_mpc::{ProtocolKind, round_rules};
 use quorate_proto::v1::{self, node_frame::Frame, session_outcome::Outcome};
 use quorate_session::{Caps, Deadlines, Opening, Participant, Protocol, Terms, Watch};
+use quorate_store::Txn;
 use quorate_types::{B256, NodeId, PartyIndex, SessionRef};
 use rand_core::OsRng;
 use tokio::sync::mpsc;
 
 use super::{Joined, SessionError, commit};
 use crate::node::Node;
+use crate::watermarks;
 
 /// The round of the message that follows presigning: the agent node's partial signature and signed intent. It comes
 /// after every round of the library's.
@@ -157,7 +159,8 @@ impl Link {
         let peers = participants.iter().map(|party| party.index).filter(|index| *index != me);
         let watch = Watch::start(0, self.deadlines(protocol), peers);
 
-        let opening = Opening::new(terms, me, node.boot, Arc::clone(&node.key), &mut OsRng)?;
+        let standing = watermarks::stand(node, &terms).await?;
+        let opening = Opening::new(terms, me, &standing, Arc::clone(&node.key), &mut OsRng)?;
         let open = v1::SessionOpen { session: self.label(), signed_open: opening.signed_open().to_vec() };
         self.send(Frame::Open(open)).await?;
         let (opens, early) = self.opens(&watch).await?;
@@ -173,8 +176,16 @@ impl Link {
         }
 
         let eid = B256::from(*channel.eid().as_bytes());
-        let now = node.clock.now();
-        let _synced = commit(node, move |node, txn| Ok(node.vault.mark_session(txn, &eid, now)?)).await?;
+        let (now, logs, nodes) = (node.clock.now(), channel.logs(), self.nodes.clone());
+        let write = move |node: &Node, txn: &mut dyn Txn| {
+            for logs in &logs {
+                let peer = nodes.get(&logs.party);
+                let peer = peer.ok_or_else(|| SessionError::Bug("a peer without a name".to_owned()))?;
+                watermarks::compare(node, txn, (peer, logs))?;
+            }
+            Ok(node.vault.mark_session(txn, &eid, now)?)
+        };
+        let _synced = commit(node, write).await?;
         Ok(Joined::new(self, channel, watch, participants, early))
     }
 

@@ -2913,7 +2913,7 @@ pub mod approval_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// What waits, oldest first by name; also what was refused or came too late, until it is asked for again.
+        /// What waits, by wallet and key, without payloads; also what was refused or came too late, until it is asked again.
         pub async fn list_approvals(
             &mut self,
             request: impl tonic::IntoRequest<super::ListApprovalsRequest>,
@@ -3018,7 +3018,7 @@ pub mod approval_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with ApprovalServiceServer.
     #[async_trait]
     pub trait ApprovalService: std::marker::Send + std::marker::Sync + 'static {
-        /// What waits, oldest first by name; also what was refused or came too late, until it is asked for again.
+        /// What waits, by wallet and key, without payloads; also what was refused or came too late, until it is asked again.
         async fn list_approvals(
             &self,
             request: tonic::Request<super::ListApprovalsRequest>,

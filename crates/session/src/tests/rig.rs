@@ -105,7 +105,7 @@ pub(crate) fn presign_terms() -> Terms {
 /// As a node does it, but with terms unchecked: peers may sign anything.
 pub(crate) fn opening(terms: &Terms, me: PartyIndex, seed: u64) -> Opening {
     let mut draws = Draws::from_seed(seed * 10 + u64::from(me));
-    Opening::draw(terms.clone(), me, boot(me), node_key(me), &mut draws)
+    Opening::draw(terms.clone(), me, &boot(me).into(), node_key(me), &mut draws)
 }
 
 /// Rounds 0 to 2; nothing but an empty body fits the last.

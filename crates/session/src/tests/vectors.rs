@@ -16,17 +16,17 @@ fn opens_eid_and_envelopes_keep_their_bytes() {
     assert_eq!(hash(&terms.encode()), "5279e6c54eebd95ec27636000cacbeda1f9d2ba9a9d6435160379a2575a51b4d");
     assert_eq!(
         hash(opening(&terms, 0, 1).signed_open()),
-        "e5f1c0b42403a9ab0d9e4010a822d53c47d62948c062dc01e57e4bc9f4624384"
+        "e4ab604e302d307dadb20fcfe0a27e17a549d0f891396dbe2f0eaaf9ecdf517e"
     );
     let mut all = channels(&terms, 1);
     let zero = all.get_mut(&0).unwrap();
-    assert_eq!(zero.eid().to_string(), "86dbd55c0c610c9fc5178cf64e1491c026b4ec2a0eca8c329c4f49ac4be655f4");
+    assert_eq!(zero.eid().to_string(), "4149aa0aacdc562be8d6212d58ded78d87bac983b362f51f5eb7c33f67479006");
     assert_eq!(
         hash(&zero.seal(1, Recipient::One(1), b"body").unwrap()[0].bytes),
-        "08e71ca6b60e14424c7e2fb6214d2afc4283de531a7477f6f4b4ce6c628d72eb"
+        "3dd747c196876964160855cf8a8c737f8b9bca609239b1810db129daa43c812b"
     );
     assert_eq!(
         hash(&zero.seal(1, Recipient::All, b"body").unwrap()[0].bytes),
-        "d5955eadfdee8f0b9a2b4a451b2a0e6d2cbba55f5aa1efe533aff435ff06d050"
+        "27997d4b4a58e74c7d35e3554f524f11d16b4d49389ebff147f96d3ede3710c0"
     );
 }

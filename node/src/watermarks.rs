@@ -1,0 +1,95 @@
+//! Where the peers' logs were last seen to end, and what they last saw of this node's.
+//!
+//! A node whose data directory was put back to an older state has forgotten what it charged since, and cannot know that by
+//! itself. Its peers saw a later end of its log. Each signed open says what its signer saw, so a session with any of them
+//! tells; the coordinator in between can end sessions, and can alter nothing in them.
+
+use std::sync::Arc;
+
+use quorate_session::{LogMark, PeerLogs, Standing, Terms};
+use quorate_store::{Read, Txn};
+use quorate_types::NodeId;
+
+use crate::node::Node;
+use crate::sessions::SessionError;
+
+/// Peer to the latest mark it signed, in postcard.
+const PEERS: &str = "peer.log";
+
+/// What this node says of itself and its peers in `terms`. Reads the disk.
+///
+/// # Errors
+/// [`SessionError`] where the store cannot be read.
+pub(crate) fn standing(node: &Node, terms: &Terms) -> Result<Standing, SessionError> {
+    let head = quorate_audit::head(&*node.store)?;
+    let log = LogMark { life: node.restored.life(), entries: head.sequence, head: head.hash };
+    let mut standing = Standing { log, ..node.boot.into() };
+    for party in &terms.participants {
+        if let Some(seen) = read(&*node.store, &party.node)? {
+            standing.seen.insert(party.index, seen);
+        }
+    }
+    Ok(standing)
+}
+
+/// Checks what a peer saw of this node's log against the log, and keeps what it says of its own.
+///
+/// # Errors
+/// [`SessionError::Caller`] naming `log` where this node's log is not the one the peer saw.
+pub(crate) fn compare(
+    node: &Node,
+    txn: &mut dyn Txn,
+    (peer, logs): (&NodeId, &PeerLogs),
+) -> Result<(), SessionError> {
+    if !is_mine(node, txn, &logs.of_mine)? {
+        metrics::gauge!("quorate_node_rolled_back").set(1.0);
+        let entries = logs.of_mine.entries;
+        tracing::error!(%peer, entries, "this node's data directory is not the newest: a peer saw a later log of it");
+        return Err(SessionError::caller(
+            "log",
+            format!(
+                "{peer} saw entry {entries} of this node's log, and it is not there: the data directory is an older one. \
+                 Put the newest back, or `quorate-node restore` and `readmit`"
+            ),
+        ));
+    }
+    let known = read(&*txn, peer)?.unwrap_or_default();
+    // Sessions overlap: one that opened earlier may come here later.
+    if logs.own > known {
+        txn.put(PEERS, peer.as_str().as_bytes(), &encode(&logs.own)?)?;
+    }
+    Ok(())
+}
+
+/// Whether the log this node has now is a continuation of what was seen.
+fn is_mine(node: &Node, read: &dyn Read, seen: &LogMark) -> Result<bool, SessionError> {
+    let life = node.restored.life();
+    if seen.life != life {
+        // A restore began a new log, and the operators said what it must not forget. The other way round, this log is of
+        // before a restore.
+        return Ok(seen.life < life);
+    }
+    Ok(seen.entries == 0 || quorate_audit::hash_at(read, seen.entries)? == Some(seen.head))
+}
+
+fn read(read: &dyn Read, peer: &NodeId) -> Result<Option<LogMark>, SessionError> {
+    let Some(bytes) = read.get(PEERS, peer.as_str().as_bytes())? else { return Ok(None) };
+    match postcard::take_from_bytes(&bytes) {
+        Ok((mark, [])) => Ok(Some(mark)),
+        _ => Err(SessionError::Bug(format!("what was seen of {peer} is malformed"))),
+    }
+}
+
+fn encode(mark: &LogMark) -> Result<Vec<u8>, SessionError> {
+    postcard::to_allocvec(mark).map_err(|error| SessionError::Bug(error.to_string()))
+}
+
+/// [`standing`], off the threads that answer the network.
+///
+/// # Errors
+/// As [`standing`].
+pub(crate) async fn stand(node: &Arc<Node>, terms: &Terms) -> Result<Standing, SessionError> {
+    let (node, terms) = (Arc::clone(node), terms.clone());
+    let stand = tokio::task::spawn_blocking(move || standing(&node, &terms)).await;
+    stand.map_err(|error| SessionError::Bug(format!("a store task stopped: {error}")))?
+}
