@@ -44,9 +44,14 @@ fn secrets(world: &World) -> Vec<(String, Vec<u8>)> {
         let mut reader = decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity)).unwrap();
         reader.read_to_end(&mut plain).unwrap();
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let package: serde_json::Value = serde_json::from_slice(&plain).unwrap();
+        let record = hex::decode(package["body"]["secret"].as_str().unwrap()).unwrap();
         // The last 32 bytes of a share's record are the share; of auxiliary info the head holds the primes.
-        let secret =
-            if name.contains("share") { plain[plain.len() - 32..].to_vec() } else { plain[8..72].to_vec() };
+        let secret = if name.contains("share") {
+            record[record.len() - 32..].to_vec()
+        } else {
+            record[8..72].to_vec()
+        };
         found.push((name, secret));
     }
     let hex: Vec<_> = found

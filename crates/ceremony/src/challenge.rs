@@ -1,14 +1,16 @@
 //! The message that a drill signs.
 //!
-//! A personal message (EIP-191), which no contract and no chain takes for a payment; and no policy lets a cluster sign a
-//! personal message, so one signature under this text was made by a ceremony.
+//! A personal message (EIP-191), which no contract and no chain takes for a payment; and no policy lets a cluster sign one
+//! that begins so ([`DRILL`]), so a signature under it was made by a ceremony.
 
 use std::fmt;
 use std::str::FromStr;
 
+use quorate_intent::DRILL;
 use quorate_types::{Address, B256, Bytes, ClusterId, Payload, UnixMillis, WalletId};
 
-const TITLE: &str = "Quorate recovery drill, version 1. This moves nothing.";
+/// [`DRILL`], its version, and what people should know.
+const VERSION: &str = "1. This moves nothing.";
 
 /// Why a text is no drill's challenge.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -49,7 +51,7 @@ impl DrillChallenge {
 impl fmt::Display for DrillChallenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cluster, wallet, address, at_ms, sessions: [one, two] } = self;
-        write!(f, "{TITLE}\ncluster: {cluster}\nwallet: {wallet}\naddress: {address}\n")?;
+        write!(f, "{DRILL}{VERSION}\ncluster: {cluster}\nwallet: {wallet}\naddress: {address}\n")?;
         write!(f, "Unix milliseconds: {at_ms}\nsessions: {one} {two}")
     }
 }
@@ -59,7 +61,7 @@ impl FromStr for DrillChallenge {
 
     fn from_str(text: &str) -> Result<Self, ChallengeError> {
         let mut lines = text.split('\n');
-        if lines.next() != Some(TITLE) {
+        if lines.next().and_then(|title| title.strip_prefix(DRILL)) != Some(VERSION) {
             return Err(ChallengeError::Title);
         }
         let mut line = |name: &'static str| {

@@ -30,6 +30,7 @@ pub use intent::{
     Action, Authorization, AuthorizationKind, ChargeError, Domain, Intent, TransactionTerms, TypedData,
     Validity,
 };
+pub use message::DRILL;
 pub use once::Once;
 pub use registry::{NATIVE_DECIMALS, TOKENS, Token, decimals, token, token_by_separator, token_by_symbol};
 pub use sign_in::{SignIn, resembles_sign_in};

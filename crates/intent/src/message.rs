@@ -4,6 +4,10 @@ use quorate_types::{Bytes, U256};
 
 use crate::{Action, Decoded, Intent, SignIn, SigningDigest, Validity};
 
+/// What the challenge of every recovery drill begins with, of any version. A drill proves that two shares came together
+/// offline, so no policy lets a cluster sign one.
+pub const DRILL: &str = "Quorate recovery drill, version ";
+
 /// Every byte string is a message. The prefix keeps it apart from transactions (which start with 1, 2 or a list)
 /// and from typed data (`0x1901`), so that a message of 32 bytes is no blind signature either.
 pub(crate) fn decode(bytes: &Bytes) -> Decoded {

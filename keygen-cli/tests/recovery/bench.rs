@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 
 use quorate_tests::{Golden, WALLET, World, golden};
@@ -16,6 +16,15 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    pub(crate) fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Self {
+            code: output.status.code().unwrap(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
         serde_json::from_str(&self.stdout).unwrap()
@@ -23,7 +32,22 @@ impl Ran {
 }
 
 pub(crate) struct Bench {
-    pub(crate) dir: TempDir,
+    pub(crate) dir: Place,
+}
+
+/// Where its files are: its own, or somebody else's to wipe.
+pub(crate) enum Place {
+    Own(TempDir),
+    Borrowed(PathBuf),
+}
+
+impl Place {
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Own(dir) => dir.path(),
+            Self::Borrowed(dir) => dir,
+        }
+    }
 }
 
 /// Agent's and service's backups and the cold node's files, made once.
@@ -72,7 +96,12 @@ impl Bench {
         fs::copy(world.path("operator"), dir.path().join("operator.key")).unwrap();
         let root = world.operator().public_key().to_openssh().unwrap();
         fs::write(dir.path().join("root.pub"), root).unwrap();
-        Self { dir }
+        Self { dir: Place::Own(dir) }
+    }
+
+    /// One that is there.
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self { dir: Place::Borrowed(dir.to_owned()) }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -96,18 +125,18 @@ impl Bench {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        let output = self.command(args).output().unwrap();
-        Ran {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Ran::of(&self.command(args).output().unwrap())
     }
 
     /// The one file in a package whose name ends so.
     pub(crate) fn file(&self, package: &str, ending: &str) -> PathBuf {
+        self.file_of(package, |name| name.ends_with(ending))
+    }
+
+    /// The one file in a package whose name is such.
+    pub(crate) fn file_of(&self, package: &str, wanted: impl Fn(&str) -> bool) -> PathBuf {
         let mut found = fs::read_dir(self.path(package)).unwrap().map(|entry| entry.unwrap().path());
-        found.find(|path| path.to_str().unwrap().ends_with(ending)).unwrap()
+        found.find(|path| wanted(path.file_name().unwrap().to_str().unwrap())).unwrap()
     }
 }
 

@@ -3,8 +3,11 @@
 
 mod bench;
 mod document;
+mod evm;
 mod fleet;
+mod memory;
 mod moving_on;
+mod offline;
 mod refusals;
 mod restore;
 mod story;

@@ -88,6 +88,19 @@ fn nothing_secret_is_left(bench: &Bench) {
 }
 
 #[test]
+fn the_cold_files_are_gone_and_agent_and_service_sweep_too() {
+    let bench = Bench::new();
+    fs::remove_dir_all(bench.path("cold")).unwrap();
+    fs::write(bench.path("plan.yaml"), PLAN).unwrap();
+    let args = ["--plan", "plan.yaml", "--to", TO, "--confirm-to", TO, "--out", "out"];
+    let swept = bench.recover("sweep", ["service", "agent"], &args).json();
+    assert_eq!(swept["transactions"].as_array().unwrap().len(), 2);
+    for transaction in raws(&bench) {
+        assert_eq!(recover(&transaction.signature().as_bytes(), transaction.signature_hash()), address());
+    }
+}
+
+#[test]
 fn the_agent_is_gone_and_service_and_cold_drill_and_sign() {
     let bench = Bench::new();
     fs::remove_dir_all(bench.path("agent")).unwrap();

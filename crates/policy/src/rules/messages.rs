@@ -1,6 +1,6 @@
 //! Personal messages: sign-ins by their site, other texts by an explicit pattern.
 
-use quorate_intent::{Action, SignIn, resembles_sign_in};
+use quorate_intent::{Action, DRILL, SignIn, resembles_sign_in};
 use quorate_types::UnixMillis;
 
 use super::{Failure, Question, codes};
@@ -31,6 +31,9 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
 }
 
 fn text_fails(question: &Question<'_>, text: &str) -> Result<(), &'static str> {
+    if text.starts_with(DRILL) {
+        return Err("it is the challenge of a recovery drill, which a ceremony signs and no cluster");
+    }
     if resembles_sign_in(text) {
         return Err("it looks like a sign-in and is none: a site could read it as one");
     }

@@ -164,3 +164,13 @@ fn lines_are_refused_by_field() {
         "rules.messages.texts[0].pattern: not a regular expression"
     );
 }
+
+/// A certificate of a drill that was not held would silence the alarm for the next one.
+#[test]
+fn no_pattern_lets_a_drill_through() {
+    let any = "  messages: { texts: [{ label: any, pattern: \"^(?s:.*)$\" }] }\n";
+    let drill = "Quorate recovery drill, version 1. This moves nothing.\ncluster: dev";
+    assert!(allows(&with(any), &intent(&format!(" {drill}"))), "the pattern lets everything else through");
+    let failures = failures(decide(&with(any), &intent(drill)));
+    assert!(failures[0].rule == "messages" && failures[0].reason.contains("drill"), "{failures:?}");
+}
