@@ -14,7 +14,7 @@ use quorate_policy::{Approval, Asked, Decision, Denial, Facts, Full, SignedPolic
 use quorate_proto::v1;
 use quorate_session::AgentRequest;
 use quorate_store::Txn;
-use quorate_types::{B256, Clock, PublicKey, UnixMillis};
+use quorate_types::{B256, Clock, Payload, PublicKey, UnixMillis};
 use serde_json::{Value, json};
 
 use crate::access::Caller;
@@ -171,12 +171,13 @@ impl Question {
         Ok(quorate_freeze::judge(&self.freezes, &matter.wallet.agent, &facts, decision))
     }
 
-    pub(crate) fn facts<'a>(&self, matter: &'a Matter<'_>) -> Facts<'a> {
+    pub(crate) fn facts<'a>(&'a self, matter: &'a Matter<'_>) -> Facts<'a> {
         let (wallet, address) = (&matter.wallet.wallet, matter.public_key.address());
         Facts {
             asked: self.asked(matter.wallet, matter.now),
             approved_by: matter.approval.as_ref().map_or(&[], SignedApproval::approvers),
             held_since: matter.held_since,
+            metadata: Some(&self.request.metadata),
             ..Facts::of(wallet, address, &matter.decoded.intent, matter.now)
         }
     }
@@ -241,6 +242,7 @@ impl Question {
             .field("payload_hash", json!(request.payload_hash))
             .field("digest", json!(decoded.digest.digest()))
             .field("summary", json!(quoted(&decoded.intent.summary())))
+            .field("payload", payload(&request.payload))
             .field("asked_by", asked_by(request))
             .field("metadata", json!(request.metadata))
     }
@@ -250,6 +252,19 @@ impl Question {
             .field("policy_version", json!(approval.policy_version()))
             .field("policy_hash", json!(approval.policy_hash()))
             .field("tier", json!(approval.tier().as_str()))
+    }
+}
+
+/// Longest payload that is written down, in bytes: whoever asks for what is denied must not fill the disk with it.
+const KEPT_PAYLOAD: usize = 4096;
+
+/// What was asked for, so that another policy can be asked the same.
+fn payload(payload: &Payload) -> Value {
+    let bytes = payload.as_bytes();
+    if bytes.len() > KEPT_PAYLOAD {
+        Value::Null
+    } else {
+        json!({ payload.kind().as_str(): hex::encode(bytes) })
     }
 }
 

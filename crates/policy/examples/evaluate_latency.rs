@@ -1,5 +1,5 @@
-//! How long one evaluation takes, under a policy of a thousand recipients and six limits over time, after a hundred
-//! payments. The history is in memory: what a ledger needs to read it comes on top.
+//! How long one evaluation takes, under a policy of twenty lines and a thousand recipients, six of the lines limits over
+//! time, after a hundred payments. The history is in memory: what a ledger needs to read it comes on top.
 //!
 //! `cargo run --release -p quorate-policy --example evaluate_latency`
 
@@ -31,6 +31,20 @@ fn address(number: u64) -> Address {
     Address::left_padding_from(&(number + 1).to_be_bytes())
 }
 
+/// What else a policy may say, so that more than twenty lines are asked.
+const MORE: &str = r#"  max_fee: [{ chain: base-sepolia, max: "0.002", max_per_gas_gwei: "5", max_gas: 200000 }]
+  allowances: [{ asset: USDC, chain: base-sepolia, spender: "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf", label: x, max: "5" }]
+  calls:
+    - { chain: base-sepolia, contract: "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf", label: x, function: "claim()" }
+  typed_data: [{ label: x, domain: { name: Login }, type: "Login(address account)" }]
+  messages: { sign_in: [{ domain: app.example.com, chain: base-sepolia }], texts: [{ label: x, pattern: "^ok$" }] }
+  merchants: { domains: ["*.example.com"], blocked_categories: ["*gambling*"] }
+  blocked: [{ address: "0x000000000000000000000000000000000000dEaD", label: burnt }]
+  active_hours: { timezone: Europe/Berlin, spans: [{ days: [tue], from: "00:00", to: "24:00" }] }
+  not_before: 2020-01-01T00:00:00Z
+  not_after: 2030-01-01T00:00:00Z
+"#;
+
 fn policy() -> SignedPolicy {
     let mut body = String::from(
         "policy: quorate/v1\ncluster: bench\nwallet: agent-1\nversion: 1\nrules:\n  chains: [base-sepolia]\n  per_transaction:\n    \
@@ -46,6 +60,7 @@ fn policy() -> SignedPolicy {
         let (address, label) = (address(number), format!("payee {number}"));
         writeln!(body, "    - {{ address: \"{address}\", label: {label} }}").unwrap();
     }
+    body.push_str(MORE);
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&[1; 32]));
     let operator = PersonKey::try_from(key.public_key()).unwrap().to_string();
     let manifest = ManifestDraft {
@@ -110,9 +125,11 @@ fn payment(recipient: Address, amount: u64, signer: Address) -> Intent {
 
 fn measure(name: &str, policy: &SignedPolicy, allowed: bool, intents: &[Intent]) {
     let wallet: WalletId = "agent-1".parse().unwrap();
+    let said = [("merchant_domain", "api.example.com"), ("merchant_category", "data")];
+    let said = said.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let mut nanos = Vec::with_capacity(ROUNDS);
     for intent in intents.iter().cycle().take(ROUNDS) {
-        let facts = Facts::of(&wallet, address(0), intent, NOW_S * 1000);
+        let facts = Facts { metadata: Some(&said), ..Facts::of(&wallet, address(0), intent, NOW_S * 1000) };
         let start = Instant::now();
         let decision = black_box(evaluate(Some(policy), black_box(&facts), &Hundred)).unwrap();
         nanos.push(start.elapsed().as_nanos());

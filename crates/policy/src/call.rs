@@ -1,5 +1,7 @@
 //! Calls of contracts that a line may allow, and how their calldata is read: exactly, or not at all.
 
+use std::fmt;
+
 use quorate_intent::ChainId;
 use quorate_types::Address;
 
@@ -16,6 +18,8 @@ pub type Function = (ChainId, Address, [u8; 4]);
 pub struct Call {
     /// What people call the contract.
     pub label: String,
+    /// The function's signature.
+    pub function: String,
     /// Its arguments, but for a multicall's `bytes[]`.
     pub(crate) arguments: Vec<Scalar>,
     /// The last argument is a `bytes[]` of calls to the same contract.
@@ -23,6 +27,16 @@ pub struct Call {
     /// Allowed inside a multicall, and nowhere else.
     pub(crate) inside: bool,
     pub(crate) conditions: Vec<(usize, Condition)>,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.function, if self.inside { " inside a multicall" } else { "" })?;
+        for (at, (argument, condition)) in self.conditions.iter().enumerate() {
+            write!(f, "{} argument {argument} {condition}", if at == 0 { " with" } else { "," })?;
+        }
+        Ok(())
+    }
 }
 
 /// Calldata behind the selector, as one line's function reads it.

@@ -6,7 +6,7 @@ use crate::rules::{
     COUNTLESS, Question, authorization_nonce, codes, cumulative, delay, fee, payee, velocity,
 };
 use crate::tiers::tier;
-use crate::{Approval, Decision, Denial, Facts, Full, History, RuleFailure, SignedPolicy, Stateless};
+use crate::{Approval, Decision, Denial, Facts, Full, History, Policy, RuleFailure, SignedPolicy, Stateless};
 
 /// Asks every rule of `policy` about `facts`, against what `history` says was approved before. Deterministic and without
 /// side effects. Without a policy, and wherever a rule is missing or cannot be applied, the answer is no.
@@ -19,13 +19,23 @@ pub fn evaluate<H: History + ?Sized>(
     history: &H,
 ) -> Result<Decision<Full>, H::Error> {
     let Some(signed) = policy else { return Ok(Decision::Deny(no_policy(facts))) };
-    let question = Question { policy: signed.policy(), facts };
+    let failures = failures(signed.policy(), facts, history)?;
+    Ok(decide(signed, facts, failures))
+}
+
+/// Every rule that fails, in order.
+pub(crate) fn failures<H: History + ?Sized>(
+    policy: &Policy,
+    facts: &Facts<'_>,
+    history: &H,
+) -> Result<Vec<RuleFailure>, H::Error> {
+    let question = Question { policy, facts };
     let mut failures = countless(&question);
     failures.extend(authorization_nonce::check(&question, history)?);
     failures.extend(cumulative::check(&question, history)?);
     failures.extend(velocity::check(&question, history)?);
     failures.extend(delay::check(&question));
-    Ok(decide(signed, facts, failures))
+    Ok(failures)
 }
 
 /// Asks every rule but those that count. Enough for a node without a ledger, and not for a ledger.

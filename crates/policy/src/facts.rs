@@ -1,5 +1,7 @@
 //! What is decided about.
 
+use std::collections::BTreeMap;
+
 use quorate_intent::Intent;
 use quorate_session::{AgentPublicKey, AgentRequest, AgentSignature, AskError};
 use quorate_types::{Address, UnixMillis, WalletId};
@@ -21,12 +23,16 @@ pub struct Facts<'a> {
     pub approved_by: &'a [String],
     /// Since when this very payload has been on hold, in Unix milliseconds, by the ledger of whoever asks.
     pub held_since: Option<UnixMillis>,
+    /// What the gateway says about it, which nobody can check; `None` in a process that is not told, as a node. Rules about
+    /// it can only deny.
+    pub metadata: Option<&'a BTreeMap<String, String>>,
 }
 
 impl<'a> Facts<'a> {
     /// A request on the gateway's word, which nobody approved and which is not on hold.
     pub const fn of(wallet: &'a WalletId, address: Address, intent: &'a Intent, now: UnixMillis) -> Self {
-        Self { wallet, address, intent, now, asked: Asked::Gateway, approved_by: &[], held_since: None }
+        let (asked, approved_by, held_since, metadata) = (Asked::Gateway, &[], None, None);
+        Self { wallet, address, intent, now, asked, approved_by, held_since, metadata }
     }
 }
 

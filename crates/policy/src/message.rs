@@ -1,7 +1,11 @@
 //! Personal messages that may be signed: sign-ins, and texts of a shape.
 
+use std::fmt;
+
 use quorate_intent::ChainId;
 use regex::{Regex, RegexBuilder};
+
+use crate::words;
 
 /// A site that may be signed in to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +20,19 @@ pub struct SignInLine {
     pub max_lifetime_s: Option<u64>,
     /// Whether it may carry resources.
     pub resources: bool,
+}
+
+impl fmt::Display for SignInLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.domain, words::chain(self.chain))?;
+        if let Some(uri) = &self.uri {
+            write!(f, " to {uri}")?;
+        }
+        if let Some(limit) = self.max_lifetime_s {
+            write!(f, " for at most {limit} s")?;
+        }
+        f.write_str(if self.resources { " with resources" } else { "" })
+    }
 }
 
 /// Texts of a shape.
@@ -56,6 +73,11 @@ impl Pattern {
             .build()
             .map_err(|_| "not a regular expression, or too large a one")?;
         Ok(Self { written: written.to_owned(), compiled })
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.written
     }
 
     /// Whether the whole of `text` is of this shape.

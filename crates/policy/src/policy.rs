@@ -10,7 +10,8 @@ use serde::Deserialize;
 use crate::finding::Findings;
 use crate::read;
 use crate::{
-    ActiveHours, Approvers, Call, Function, PolicyError, SignInLine, TextLine, Tiers, TypedLine, Window,
+    ActiveHours, Approvers, Call, Function, Merchants, PolicyError, SignInLine, TextLine, Tiers, TypedLine,
+    Window,
 };
 
 /// The first field of every policy of this version.
@@ -109,6 +110,7 @@ pub struct Policy {
     pub(crate) typed_data: Vec<TypedLine>,
     pub(crate) sign_in: Vec<SignInLine>,
     pub(crate) texts: Vec<TextLine>,
+    pub(crate) merchants: Merchants,
     pub(crate) blocked: BTreeMap<Address, Recipient>,
     pub(crate) cumulative: Vec<Cumulative>,
     pub(crate) velocity: Vec<Velocity>,
@@ -200,6 +202,11 @@ impl Policy {
     /// Other texts that may be signed.
     pub fn texts(&self) -> &[TextLine] {
         &self.texts
+    }
+
+    /// What the gateway may say of merchants.
+    pub const fn merchants(&self) -> &Merchants {
+        &self.merchants
     }
 
     /// Who must get nothing, whatever else allows it.

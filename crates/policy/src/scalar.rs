@@ -1,5 +1,7 @@
 //! Values that conditions are about: one word of an ABI call, or one field of typed data.
 
+use std::fmt;
+
 use quorate_intent::TypedValue;
 use quorate_types::{Address, Bytes, U256};
 
@@ -129,6 +131,31 @@ impl Value {
             TypedValue::Bytes(value) => Some(Self::Bytes(value.clone())),
             TypedValue::Text(value) => Some(Self::Text(value.clone())),
             TypedValue::Array(_) | TypedValue::Struct(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uint(value) => write!(f, "{value}"),
+            Self::Address(value) => write!(f, "{value}"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Bytes(value) => write!(f, "{value}"),
+            Self::Text(value) => write!(f, "{value:?}"),
+            Self::Int => f.write_str("a signed integer"),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(max) => write!(f, "at most {max}"),
+            Self::OneOf(values) => {
+                let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+                write!(f, "one of {}", values.join(" "))
+            }
         }
     }
 }

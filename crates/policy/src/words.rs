@@ -13,6 +13,11 @@ pub(crate) fn quantity(asset: AssetId, amount: U256) -> String {
     }
 }
 
+/// `USDC on base`.
+pub(crate) fn asset(asset: AssetId) -> String {
+    format!("{} on {}", names::symbol(asset), chain(asset.chain))
+}
+
 /// `base`, or `chain 12345` where it has no name.
 pub(crate) fn chain(chain: ChainId) -> String {
     chain_name(chain).map_or_else(|| format!("chain {chain}"), str::to_owned)

@@ -91,7 +91,7 @@ async fn head(client: &Client) -> Result<v1::Receipt, Refusal> {
     answer.into_inner().head.ok_or_else(|| Refusal::internal("the coordinator answered without a head"))
 }
 
-async fn page(client: &Client, from: u64) -> Result<v1::ListEntriesResponse, Refusal> {
+pub(crate) async fn page(client: &Client, from: u64) -> Result<v1::ListEntriesResponse, Refusal> {
     let request = v1::ListEntriesRequest { from, page_size: PAGE };
     Ok(client.audit().list(within(request, ORDINARY)).await.map_err(refused)?.into_inner())
 }

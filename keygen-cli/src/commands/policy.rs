@@ -1,5 +1,10 @@
 //! `quorate policy`: written by people, linted and signed here, in force once the nodes have it.
 
+mod backtest;
+mod cases;
+mod diff;
+mod history;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -27,6 +32,33 @@ pub(crate) enum Policy {
         /// The policy
         file: PathBuf,
     },
+    /// Check what a policy must allow and deny, from a table of cases; needs no cluster
+    Test {
+        /// The policy
+        file: PathBuf,
+        /// The cases: docs/policy.md tells their format
+        cases: PathBuf,
+    },
+    /// Tell what changes from one policy to another, and which way
+    Diff {
+        /// The policy in force
+        old: PathBuf,
+        /// The one to take its place
+        new: PathBuf,
+    },
+    /// Ask a policy again what an exported log was asked, and tell what would be answered otherwise
+    Backtest {
+        /// The policy
+        file: PathBuf,
+        /// What `quorate audit export` wrote
+        #[arg(long, value_name = "FILE")]
+        log: PathBuf,
+    },
+    /// Show the versions a wallet's policy had
+    History {
+        /// The wallet
+        wallet: WalletId,
+    },
     /// Sign a policy with an operator's ssh key: writes FILE.sig beside it
     Sign {
         /// The policy
@@ -53,6 +85,13 @@ pub(crate) enum Policy {
 pub(crate) async fn run(command: Policy, globals: &Globals) -> Result<Answer, Refusal> {
     match command {
         Policy::Lint { file } => lint_file(&file),
+        Policy::Test { file, cases } => cases::run(&file, &cases),
+        Policy::Diff { old, new } => diff::run(&old, &new),
+        Policy::Backtest { file, log } => backtest::run(&file, &log),
+        Policy::History { wallet } => {
+            let client = Client::connect(&Profile::find(globals, Caller::Operator)?).await?;
+            history::run(&client, wallet.as_str()).await
+        }
         Policy::Sign { file, key } => sign(globals, &file, key.as_deref()),
         Policy::Apply { file, sig } => apply(globals, &file, &sig).await,
         Policy::Show { wallet } => show(globals, wallet.as_str()).await,

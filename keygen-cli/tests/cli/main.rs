@@ -6,4 +6,5 @@ mod bench;
 mod dev;
 mod documents;
 mod help;
+mod policies;
 mod refusals;

@@ -63,6 +63,9 @@ pub(crate) struct RulesDraft {
     /// Personal messages that may be signed.
     #[serde(default)]
     pub(crate) messages: MessagesDraft,
+    /// Whom the gateway may say a payment is for. Asked by the coordinator only: it can deny, and allows nothing.
+    #[serde(default)]
+    pub(crate) merchants: MerchantsDraft,
     /// Who must get nothing, whatever else allows it.
     #[serde(default)]
     pub(crate) blocked: Vec<RecipientDraft>,
@@ -111,6 +114,20 @@ pub(crate) struct AllowanceDraft {
     /// Whole coins as an exact decimal number in quotes, such as "25.00". Unlimited allowances are never signed.
     #[schemars(regex(pattern = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"))]
     pub(crate) max: String,
+}
+
+/// What the gateway says of a merchant, in a request's metadata. Nobody can check it.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MerchantsDraft {
+    /// Hosts that merchant_domain may name: api.example.com, or *.example.com for all below it. Where there are any, it
+    /// must name one.
+    #[serde(default)]
+    pub(crate) domains: Vec<String>,
+    /// Categories that merchant_category must not name, in small letters; * stands for anything. Where there are any, it
+    /// must name one that is not blocked.
+    #[serde(default)]
+    pub(crate) blocked_categories: Vec<String>,
 }
 
 /// The most of one asset over time.

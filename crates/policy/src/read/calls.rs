@@ -66,7 +66,8 @@ fn call(path: &str, draft: &CallDraft, findings: &mut Findings) -> Option<(Funct
         found.extend(condition.map(|condition| (draft.at, condition)));
     }
     let (label, inside) = (draft.label.clone(), draft.inside_multicall);
-    let call = Call { label, arguments, multicall, inside, conditions: found };
+    let function = draft.function.clone();
+    let call = Call { label, function, arguments, multicall, inside, conditions: found };
     Some(((chain?, contract?, selector(&draft.function)), call))
 }
 

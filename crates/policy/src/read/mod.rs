@@ -5,6 +5,7 @@ mod assets;
 mod calls;
 mod conditions;
 mod limits;
+mod merchants;
 mod messages;
 mod people;
 mod tiers;
@@ -54,6 +55,7 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
     let calls = calls::calls(&rules.calls, findings);
     let typed_data = typed_data::typed_data(&rules.typed_data, findings);
     let (sign_in, texts) = messages::messages(&rules.messages, findings);
+    let merchants = merchants::merchants(&rules.merchants, findings);
     let blocked = people::read("rules.blocked", &rules.blocked, findings);
     let cumulative = limits::cumulative(&rules.cumulative, findings);
     let velocity = limits::velocity(&rules.velocity, findings);
@@ -86,6 +88,7 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
         typed_data,
         sign_in,
         texts,
+        merchants,
         blocked,
         cumulative,
         velocity,

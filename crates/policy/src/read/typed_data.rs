@@ -48,8 +48,15 @@ pub(super) fn typed_data(drafts: &[TypedDataDraft], findings: &mut Findings) -> 
             let condition = conditions::condition(&path, scalar, (&field.one_of, &field.at_most), findings);
             found.extend(condition.map(|condition| (names, condition)));
         }
-        let (label, type_hash) = (draft.label.clone(), type_hash(&draft.encode_type));
-        lines.extend(domain.map(|domain| TypedLine { label, domain, type_hash, conditions: found }));
+        let (label, encode_type) = (draft.label.clone(), draft.encode_type.clone());
+        let type_hash = type_hash(&encode_type);
+        lines.extend(domain.map(|domain| TypedLine {
+            label,
+            domain,
+            encode_type,
+            type_hash,
+            conditions: found,
+        }));
     }
     lines
 }

@@ -13,6 +13,7 @@ pub(crate) mod cumulative;
 pub(crate) mod delay;
 mod kind;
 mod max_fee;
+mod merchants;
 mod messages;
 mod per_transaction;
 mod recipients;
@@ -68,6 +69,8 @@ pub mod codes {
     pub const NOT_BEFORE: &str = "not_before";
     /// After the policy's last moment.
     pub const NOT_AFTER: &str = "not_after";
+    /// A merchant or category, by the gateway's word.
+    pub const MERCHANTS: &str = "merchants";
     /// Too much of an asset over time.
     pub const CUMULATIVE: &str = "cumulative";
     /// Not enough people approved it.
@@ -89,7 +92,7 @@ pub(crate) type Rule = fn(&Question<'_>) -> Vec<RuleFailure>;
 
 /// Every rule that needs no history, in the order in which failures are listed. Those that count come after them, in
 /// [`evaluate`](crate::evaluate()).
-pub(crate) const COUNTLESS: [Rule; 17] = [
+pub(crate) const COUNTLESS: [Rule; 18] = [
     wallet::check,
     agent_signature::check,
     kind::check,
@@ -107,6 +110,7 @@ pub(crate) const COUNTLESS: [Rule; 17] = [
     active_hours::check,
     validity::check,
     approval::check,
+    merchants::check,
 ];
 
 /// Who is paid, allowed to take, or called: in whose name it counts.

@@ -1,0 +1,144 @@
+//! Policies tried before anyone signs them: cases, differences, and an exported log asked again.
+
+use quorate_audit::{Event, append, entries};
+use quorate_store::{MemStore, update};
+use serde_json::{Value, json};
+
+use crate::bench::Bench;
+
+const POLICY: &str = include_str!("../../../deploy/samples/policy.yaml");
+const CASES: &str = include_str!("../../../deploy/samples/policy-cases.yaml");
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    bench.write("policy.yaml", POLICY);
+    bench.write("cases.yaml", CASES);
+    bench
+}
+
+#[test]
+fn the_sample_policy_does_what_its_cases_say() {
+    let bench = bench();
+    let ran = bench.snapshot("policy-test", &["policy", "test", "policy.yaml", "cases.yaml"]);
+    assert_eq!(ran.code, 0);
+}
+
+#[test]
+fn a_case_that_comes_out_otherwise_fails_and_is_told() {
+    let bench = bench();
+    bench.write("tight.yaml", &POLICY.replace("max: \"25.00\"}", "max: \"24\"}"));
+    let ran = bench.snapshot("policy-test-wrong", &["policy", "test", "tight.yaml", "cases.yaml"]);
+    assert_eq!(ran.code, 4);
+    bench.write("codes.yaml", &CASES.replace("codes: [messages]", "codes: [kind]"));
+    let ran = bench.run(&["--json", "policy", "test", "policy.yaml", "codes.yaml"]);
+    assert_eq!((ran.code, ran.json()["cases"][6]["wrong"].as_str()), (4, Some("expected to fail: kind")));
+}
+
+#[test]
+fn cases_that_cannot_be_read_are_refused_by_name() {
+    let bench = bench();
+    for (from, to, reason) in [
+        ("at: 2026-06-01T10:00:00Z", "at: yesterday", "expected a moment"),
+        ("    at: 2026-06-01T10:00:00Z\n", "", "the first case must say when it is asked"),
+        ("chain: base-sepolia", "chain: moon", "no chain is called \"moon\""),
+        ("expect: allow", "expect: maybe", "unknown variant `maybe`"),
+        ("    fresh: true", "    fresher: true", "fresher"),
+        ("message: Receipt 17 confirmed", "transaction: \"0x02\"", "transaction: "),
+        ("    message: Receipt 17 confirmed\n", "", "expected one of: transaction, typed_data"),
+    ] {
+        assert!(CASES.contains(from), "{from}");
+        bench.write("bad.yaml", &CASES.replacen(from, to, 1));
+        let ran = bench.run(&["policy", "test", "policy.yaml", "bad.yaml"]);
+        assert_eq!(ran.code, 4, "{from}: {}", ran.stdout);
+        assert!(ran.stderr.contains(reason), "{from}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_a_new_policy_changes_is_told_with_its_direction() {
+    let bench = bench();
+    let new = POLICY
+        .replace("version: 1", "version: 2")
+        .replace("max: \"25.00\"}", "max: \"50.00\"}")
+        .replace("{max: 100, window: {rolling_s: 3600}}", "{max: 50, window: {rolling_s: 3600}}")
+        .replace("from: \"07:00\"", "from: \"08:00\"");
+    bench.write("new.yaml", &new);
+    bench.snapshot("policy-diff", &["policy", "diff", "policy.yaml", "new.yaml"]);
+    bench.snapshot("policy-diff-nothing", &["policy", "diff", "policy.yaml", "policy.yaml"]);
+    bench.write("broken.yaml", &POLICY.replace("version: 1", "version: 0"));
+    bench.snapshot("policy-diff-broken", &["policy", "diff", "policy.yaml", "broken.yaml"]);
+}
+
+fn event(kind: &'static str, fields: &Value) -> Event {
+    let event = Event::new(kind).wallet(&"shopper".parse().unwrap());
+    fields.as_object().unwrap().iter().fold(event, |event, (key, value)| {
+        // Field names live as long as the program.
+        event.field(String::leak(key.clone()), value.clone())
+    })
+}
+
+/// A log as the coordinator writes it.
+fn log(events: &[(&'static str, u64, Value)]) -> String {
+    let store = MemStore::new();
+    for (kind, at, fields) in events {
+        let (receipt, durable) = update(&store, |txn| append(txn, *at, &event(kind, fields))).unwrap();
+        receipt.confirm(&durable);
+    }
+    let entries = entries(&store, 1, usize::MAX).unwrap();
+    entries.iter().map(|entry| format!("{}\n", entry.json)).collect()
+}
+
+fn asked(key: &str, text: &str, denied: Option<&str>) -> Value {
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut fields = json!({
+        "idempotency_key": key,
+        "summary": format!("sign a message of {} bytes", text.len()),
+        "payload": { "message": hex },
+        "metadata": {},
+    });
+    if let Some(rule) = denied {
+        fields["denial"] = json!({ "failures": [{ "rule": rule }] });
+    }
+    fields
+}
+
+#[test]
+fn an_exported_log_is_asked_again() {
+    let bench = bench();
+    let noon = 1_780_308_000_000;
+    let large = json!({ "idempotency_key": "x", "summary": "large", "payload": null, "metadata": {} });
+    let log = log(&[
+        ("wallet.active", noon, json!({ "address": "0x857b06519E91e3A54538791bDbb0E22373e36b66" })),
+        ("sign.allowed", noon + 1, asked("a", "Receipt 1 confirmed", None)),
+        ("sign.denied", noon + 2, asked("b", "Invoice 1 paid", Some("messages"))),
+        ("sign.denied", noon + 3, asked("c", "Give me everything", Some("messages"))),
+        ("sign.allowed", noon + 4, asked("d", "Receipt 2 confirmed", None)),
+        ("sign.failed", noon + 5, json!({ "idempotency_key": "d", "admitted_by": 5, "spend": "given back" })),
+        ("sign.allowed", noon + 6, asked("e", "Receipt 3 confirmed", None)),
+        ("sign.denied", noon + 7, asked("f", "Receipt 4 confirmed", Some("frozen"))),
+        ("sign.allowed", noon + 8, large),
+        ("sign.allowed", noon + 9, asked("g", "Receipt 5 confirmed", None)),
+    ]);
+    bench.write("log", &log);
+    // Two signatures an hour, and invoices too: the one given up does not count, the last one is one too many.
+    let candidate = POLICY.replace("{max: 100, window", "{max: 3, window").replace(
+        "^Receipt [0-9]{1,9} confirmed$",
+        "^(Receipt [0-9]{1,9} confirmed|Invoice [0-9]{1,9} paid)$",
+    );
+    bench.write("candidate.yaml", &candidate);
+    bench.snapshot("policy-backtest", &["policy", "backtest", "candidate.yaml", "--log", "log"]);
+    let same = bench.run(&["--json", "policy", "backtest", "policy.yaml", "--log", "log"]);
+    assert_eq!((same.code, same.json()["changed"].as_array().map(Vec::len)), (0, Some(0)), "{}", same.stdout);
+    bench
+        .write("edited", &log.replace("Receipt", "receipt").replace("noon", "night").replacen("52", "72", 1));
+    assert_eq!(bench.run(&["policy", "backtest", "policy.yaml", "--log", "edited"]).code, 4);
+    bench.write("other.yaml", &POLICY.replace("wallet: shopper", "wallet: other"));
+    let none = bench.run(&["policy", "backtest", "other.yaml", "--log", "log"]);
+    assert!(none.code == 4 && none.stderr.contains("was never active in this log"), "{}", none.stderr);
+}
+
+#[test]
+fn a_wallets_history_needs_a_cluster() {
+    let bench = bench();
+    bench.snapshot("policy-history-missing-profile", &["policy", "history", "shopper"]);
+}
