@@ -9,7 +9,7 @@ use quorate_manifest::{
 use quorate_mpc::{CoreShare, Moduli, Party, fixtures, generate_key};
 use quorate_proto::v1;
 use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement};
-use quorate_store::{MemStore, Store};
+use quorate_store::{MemStore, Store, Writer};
 use quorate_types::{BootId, ManualClock, NodeId, Role, WalletId};
 use rand_core::OsRng;
 use ssh_key::{Algorithm, PrivateKey};
@@ -147,6 +147,7 @@ impl Cluster {
             background: Maths::background(1).unwrap(),
             pool: Pool::new(&PresignaturesConfig::default(), 1),
             moduli: Moduli::Dev,
+            writer: Writer::new(Arc::clone(&store)).unwrap(),
             store,
             fatal,
         })

@@ -95,7 +95,7 @@ impl Processes {
 
     fn start_coordinator(&mut self, each: usize) {
         let yaml = self.world.coordinator_yaml(self.address);
-        let pools = format!("pools: {{per_wallet: {each}, hot: {each}, sessions: 4}}\n");
+        let pools = format!("pools: {{per_wallet: {each}, hot: {each}, sessions: 2}}\n");
         let yaml = yaml.lines().filter(|line| !line.starts_with("pools:")).map(|line| format!("{line}\n"));
         self.spawn("coordinator", "quorate-coordinator", &(yaml.collect::<String>() + &pools));
     }
