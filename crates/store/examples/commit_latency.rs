@@ -59,7 +59,8 @@ fn measure_together(store: &Arc<dyn Store>, commits: u64) -> Result<Vec<Duration
     let one = |i: u64| {
         let ((tell, told), start) = (std::sync::mpsc::channel(), Instant::now());
         writer.write(move |txn| records(txn, i), move |done| drop(tell.send(done)));
-        told.recv().map_err(|error| error.to_string())?.map_err(|error: StoreError| error.to_string())?;
+        let told = told.recv().map_err(|error| error.to_string())?;
+        let ((), _durable) = told.map_err(|error: StoreError| error.to_string())?;
         Ok::<_, String>(start.elapsed())
     };
     std::thread::scope(|scope| {
