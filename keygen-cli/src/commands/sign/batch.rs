@@ -13,7 +13,7 @@ use crate::cli::Globals;
 use crate::client::Client;
 use crate::commands::agent::read_key;
 use crate::files;
-use crate::output::{Answer, DENIED};
+use crate::output::{Answer, DENIED, WAITING};
 use crate::payload::source::hex_bytes;
 use crate::profile::{Caller, Profile};
 use crate::refusal::{OrRefuse, Refusal};
@@ -89,12 +89,17 @@ pub(crate) async fn run(globals: &Globals, batch: Arguments) -> Result<Answer, R
             }
             Ok(Outcome::Denied(denied)) => {
                 // What failed says more of what to do next than what was denied.
-                code = if code == 0 { DENIED } else { code };
+                code = if matches!(code, 0 | WAITING) { DENIED } else { code };
                 words.push(denied.words());
                 answers.push(json!({ "denied": denied }));
             }
+            Ok(Outcome::Waiting(held)) => {
+                code = if code == 0 { WAITING } else { code };
+                words.push(held.words());
+                answers.push(json!({ "waiting": held }));
+            }
             Err(refusal) => {
-                code = if matches!(code, 0 | DENIED) { refusal.kind.exit_code() } else { code };
+                code = if matches!(code, 0 | DENIED | WAITING) { refusal.kind.exit_code() } else { code };
                 words.push(refusal.words());
                 answers.push(json!({ "failed": refusal }));
             }

@@ -97,6 +97,7 @@ impl Rig {
             policy_hash: policy.hash().to_vec(),
             idempotency_key: "k".to_owned(),
             agent: None,
+            approval: None,
         };
         let (presignature, contribution) = (id.to_vec(), contribution.to_vec());
         v1::StartOnline { presignature, request: Some(request), contribution }
