@@ -23,6 +23,7 @@ mod processes;
 mod proxy;
 mod report;
 mod usage;
+mod wallets;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +34,9 @@ use report::Report;
 
 /// Wallets that share the load: more than a wallet's pool holds is asked of none.
 const WALLETS: usize = 16;
+
+/// Wallets made at the end.
+const MANY: usize = 200;
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -81,6 +85,7 @@ async fn run(each: usize) -> Report {
         report.add(clients.closed(&cluster, &format!("cold, {}", count(number)), number, requests).await);
     }
     refilling(&mut report, &mut cluster, &mut clients, each).await;
+    report.wallets(wallets::make(&cluster, MANY).await);
     report
 }
 

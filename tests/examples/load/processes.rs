@@ -137,6 +137,11 @@ impl Processes {
         self.channel(&self.gateway).await.unwrap()
     }
 
+    /// An operator's connection.
+    pub(crate) async fn operator(&self) -> Channel {
+        self.channel(&self.operator).await.unwrap()
+    }
+
     /// How long a round trip to the agent node takes longer, from now on.
     pub(crate) fn delay(&self, round_trip: Duration) {
         self.proxy.round_trip(round_trip);

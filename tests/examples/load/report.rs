@@ -8,17 +8,24 @@ use crate::library::Library;
 use crate::plots;
 use crate::point::Point;
 use crate::processes::{Filled, PARTIES};
+use crate::usage::Usage;
+use crate::wallets::Wallets;
 
 /// Everything a run measured.
 pub(crate) struct Report {
     library: Library,
     presigning: Option<Filled>,
     points: Vec<Point>,
+    wallets: Option<Wallets>,
 }
 
 impl Report {
     pub(crate) const fn new(library: Library) -> Self {
-        Self { library, presigning: None, points: Vec::new() }
+        Self { library, presigning: None, points: Vec::new(), wallets: None }
+    }
+
+    pub(crate) fn wallets(&mut self, wallets: Wallets) {
+        self.wallets = Some(wallets);
     }
 
     pub(crate) fn presigning(&mut self, filled: Filled) {
@@ -52,6 +59,22 @@ impl Report {
             commit.unwrap_or_default(),
             load.split(' ').next().unwrap_or_default(),
         )
+    }
+
+    fn many(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let Some(Wallets { times, before, after }) = &self.wallets else { return Ok(()) };
+        let (first, last) = times.split_at(times.len() / 2);
+        writeln!(out, "\n| {} wallets, one after another | p50 ms | p99 |\n|---|---|---|", times.len())?;
+        for (name, of) in [("the first half", first), ("the second half", last)] {
+            writeln!(out, "| {name} | {:.1} | {:.1} |", Wallets::ms(of, 50), Wallets::ms(of, 99))?;
+        }
+        write!(out, "| resident memory above what it was, kB a wallet |")?;
+        for (party, _) in PARTIES {
+            let resident = |usage: &Usage| usage.processes.get(party).map_or(0, |process| process.resident);
+            let more = resident(after).saturating_sub(resident(before)) / 1000;
+            write!(out, " {party} {:.1}", more as f64 / times.len() as f64)?;
+        }
+        writeln!(out, " | |")
     }
 
     fn library(&self, out: &mut Formatter<'_>) -> fmt::Result {
@@ -105,6 +128,6 @@ impl Display for Report {
             let resident: Vec<_> = resident.map(|mb| mb.to_string()).collect();
             writeln!(out, " {} |", resident.join(", "))?;
         }
-        Ok(())
+        self.many(out)
     }
 }
