@@ -49,7 +49,9 @@ impl Process {
                 _ => cpu.rest += seconds,
             }
         }
-        let count = fs::read(data.join("store/commits")).ok().and_then(|bytes| bytes.try_into().ok());
+        // A node keeps other things beside its store; a coordinator does not.
+        let notes = ["store/commits", "commits"].map(|note| fs::read(data.join(note)).ok());
+        let count = notes.into_iter().flatten().find_map(|bytes| bytes.try_into().ok());
         Self { cpu, resident: resident(pid), commits: count.map_or(0, u64::from_be_bytes) }
     }
 }
