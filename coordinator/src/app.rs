@@ -59,6 +59,9 @@ pub enum StartError {
     /// What the store holds cannot be used.
     #[error("{0}")]
     Record(String),
+    /// The system has no more threads.
+    #[error("threads: {0}")]
+    Threads(std::io::Error),
 }
 
 impl StartError {
@@ -67,7 +70,7 @@ impl StartError {
         match self {
             Self::Config(_) | Self::Tls(_) | Self::Manifest(_) | Self::Health(_) | Self::Listen(_) => true,
             Self::Store(error) => error.is_operators(),
-            Self::Audit(_) | Self::Record(_) => false,
+            Self::Audit(_) | Self::Record(_) | Self::Threads(_) => false,
         }
     }
 }
@@ -111,7 +114,7 @@ impl App {
             Ok((config, store, documents))
         })
         .await?;
-        let db = Db::new(store);
+        let db = Db::new(store).map_err(StartError::Threads)?;
         let settled = settle(&db, now).await.map_err(|error| StartError::Record(error.to_string()))?;
         if settled != Default::default() {
             tracing::warn!(?settled, "requests were under way when the coordinator stopped");

@@ -1,9 +1,11 @@
 //! The store, off the async threads. An error after which the disk cannot be trusted stops the process.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use quorate_store::{Durable, Read, Store, Txn};
+use quorate_store::{Durable, Read, Store, StoreError, Txn, Writer};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::OpError;
@@ -12,12 +14,15 @@ use crate::error::OpError;
 #[derive(Clone)]
 pub(crate) struct Db {
     store: Arc<dyn Store>,
+    writer: Arc<Writer>,
     broken: CancellationToken,
 }
 
 impl Db {
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, broken: CancellationToken::new() }
+    /// Starts the thread that writes.
+    pub(crate) fn new(store: Arc<dyn Store>) -> io::Result<Self> {
+        let writer = Arc::new(Writer::new(Arc::clone(&store))?);
+        Ok(Self { store, writer, broken: CancellationToken::new() })
     }
 
     /// Cancelled once a sync has failed: nothing said after that could be trusted to be on disk.
@@ -39,24 +44,40 @@ impl Db {
         &self,
         write: impl FnOnce(&mut dyn Txn) -> Result<T, OpError> + Send + 'static,
     ) -> Result<(T, Durable), OpError> {
-        let store = self.store.clone();
-        self.blocking(move || quorate_store::update(store.as_ref(), write)).await
+        self.write(write, |error: &OpError| error.is_fatal()).await
     }
 
-    /// Writes in one transaction, which is on disk when this returns; or, where `write` breaks, writes nothing.
+    /// The same; or, where `write` breaks, writes nothing.
     pub(crate) async fn update_or_leave<T: Send + 'static, B: Send + 'static>(
         &self,
         write: impl FnOnce(&mut dyn Txn) -> Result<ControlFlow<B, T>, OpError> + Send + 'static,
     ) -> Result<ControlFlow<B, (T, Durable)>, OpError> {
-        let store = self.store.clone();
-        let work = move || {
-            let mut txn = store.begin()?;
-            match write(txn.as_mut())? {
-                ControlFlow::Continue(written) => Ok(ControlFlow::Continue((written, txn.commit()?))),
-                ControlFlow::Break(left) => Ok(ControlFlow::Break(left)),
-            }
+        let write = move |txn: &mut dyn Txn| match write(txn)? {
+            ControlFlow::Continue(written) => Ok(written),
+            ControlFlow::Break(left) => Err(Left::As(left)),
         };
-        self.blocking(work).await
+        let fatal = |left: &Left<B>| matches!(left, Left::Failed(error) if error.is_fatal());
+        match self.write(write, fatal).await {
+            Ok(written) => Ok(ControlFlow::Continue(written)),
+            Err(Left::As(left)) => Ok(ControlFlow::Break(left)),
+            Err(Left::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn write<T: Send + 'static, E: From<StoreError> + From<OpError> + Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut dyn Txn) -> Result<T, E> + Send + 'static,
+        is_fatal: fn(&E) -> bool,
+    ) -> Result<(T, Durable), E> {
+        let ((tell, told), db) = (oneshot::channel(), self.broken.clone());
+        self.writer.write(write, move |done: Result<(T, Durable), E>| {
+            // Also where nobody listens any more.
+            if done.as_ref().is_err_and(is_fatal) {
+                broken(&db);
+            }
+            drop(tell.send(done));
+        });
+        told.await.unwrap_or_else(|_| Err(OpError::defect("a write died").into()))
     }
 
     async fn blocking<T: Send + 'static>(
@@ -65,13 +86,33 @@ impl Db {
     ) -> Result<T, OpError> {
         let done = tokio::task::spawn_blocking(work).await;
         let done = done.map_err(|error| OpError::defect(format!("a store task died: {error}")))?;
-        if let Err(error) = &done
-            && error.is_fatal()
-        {
-            tracing::error!(%error, "the store can no longer be trusted, stopping");
-            self.broken.cancel();
+        if done.as_ref().is_err_and(OpError::is_fatal) {
+            broken(&self.broken);
         }
         done
+    }
+}
+
+fn broken(token: &CancellationToken) {
+    tracing::error!("the store can no longer be trusted, stopping");
+    token.cancel();
+}
+
+/// Why nothing was written.
+enum Left<B> {
+    As(B),
+    Failed(OpError),
+}
+
+impl<B> From<StoreError> for Left<B> {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl<B> From<OpError> for Left<B> {
+    fn from(error: OpError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -83,7 +124,7 @@ mod tests {
     #[tokio::test]
     async fn a_failed_sync_breaks_it_for_good_and_a_failed_read_does_not() {
         let failing = Arc::new(FailingStore::new(Arc::new(MemStore::new())));
-        let db = Db::new(failing.clone());
+        let db = Db::new(failing.clone()).unwrap();
         failing.fail_reads(true);
         let read = db.read(|read| Ok(read.get("t", b"k")?.is_some())).await;
         assert!(read.is_err() && !db.broken().is_cancelled());

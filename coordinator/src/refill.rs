@@ -33,9 +33,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 /// What is under way, and what is not to be tried for now.
 #[derive(Default)]
 struct State {
-    sessions: JoinSet<(WalletId, bool)>,
+    sessions: JoinSet<(WalletId, How)>,
     under_way: HashMap<WalletId, usize>,
     pauses: HashMap<WalletId, (Instant, Duration)>,
+}
+
+/// How a presigning session ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Made,
+    /// A node had no time for it, which says nothing about the wallet.
+    NotNow,
+    Failed,
 }
 
 /// Refills until `stop`.
@@ -59,7 +68,7 @@ pub(crate) async fn run(core: Arc<Coordinator>, stop: CancellationToken) {
             _ = timeout(TICK, change) => None,
         };
         match ended {
-            Some(Ok((wallet, made))) => state.ended(wallet, made),
+            Some(Ok((wallet, how))) => state.ended(wallet, how),
             Some(Err(error)) => tracing::error!(%error, "a presigning task died"),
             None => {}
         }
@@ -99,27 +108,38 @@ impl State {
         *under_way = under_way.saturating_add(1);
         let core = core.clone();
         self.sessions.spawn(async move {
-            let made = presign(&core, &wallet, &group).await;
-            if let Err(error) = &made {
-                tracing::warn!(%wallet, %error, "presigning failed");
-            }
-            let outcome = if made.is_ok() { "made" } else { "failed" };
+            let (how, outcome) = match presign(&core, &wallet, &group).await {
+                Ok(()) => (How::Made, "made"),
+                Err(error @ OpError::Unavailable { .. }) => {
+                    tracing::info!(%wallet, %error, "not presigned now");
+                    (How::NotNow, "not_now")
+                }
+                Err(error) => {
+                    tracing::warn!(%wallet, %error, "presigning failed");
+                    (How::Failed, "failed")
+                }
+            };
             metrics::counter!("quorate_presign_total", "outcome" => outcome).increment(1);
-            (wallet, made.is_ok())
+            (wallet, how)
         });
     }
 
-    fn ended(&mut self, wallet: WalletId, made: bool) {
+    fn ended(&mut self, wallet: WalletId, how: How) {
         if let Some(under_way) = self.under_way.get_mut(&wallet) {
             *under_way = under_way.saturating_sub(1);
         }
         self.under_way.retain(|_, under_way| *under_way > 0);
-        if made {
-            self.pauses.remove(&wallet);
-        } else {
-            let pause = self.pauses.get(&wallet).map_or(PAUSE, |(_, pause)| (*pause * 2).min(LONGEST_PAUSE));
-            self.pauses.insert(wallet, (Instant::now() + pause, pause));
-        }
+        let pause = match how {
+            How::Made => {
+                self.pauses.remove(&wallet);
+                return;
+            }
+            How::NotNow => PAUSE,
+            How::Failed => {
+                self.pauses.get(&wallet).map_or(PAUSE, |(_, pause)| (*pause * 2).min(LONGEST_PAUSE))
+            }
+        };
+        self.pauses.insert(wallet, (Instant::now() + pause, pause));
     }
 }
 
@@ -142,14 +162,16 @@ mod tests {
         let wallet = || "w".parse::<WalletId>().unwrap();
         let mut state = State::default();
         let mut failed = || {
-            state.ended(wallet(), false);
+            state.ended(wallet(), How::Failed);
             let (until, pause) = state.pauses[&wallet()];
             assert!(until > Instant::now() + pause / 2);
             pause.as_secs()
         };
         let pauses: Vec<_> = (0..9).map(|_| failed()).collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
-        state.ended(wallet(), true);
+        state.ended(wallet(), How::NotNow);
+        assert_eq!(state.pauses[&wallet()].1, PAUSE, "no fault of the wallet's");
+        state.ended(wallet(), How::Made);
         assert!(state.pauses.is_empty());
     }
 }

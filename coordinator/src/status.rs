@@ -14,13 +14,17 @@ pub(crate) fn forbidden(words: &str) -> Status {
 
 /// The status a caller gets.
 pub(crate) fn status(error: &OpError) -> Status {
-    let failure = failure(error);
-    tracing::info!(kind = error.kind(), field = failure.field, reason = failure.reason, "refused or failed");
-    status_with(&failure)
+    status_with(&failure(error))
 }
 
-/// The failure in the status's details.
-fn failure(error: &OpError) -> v1::Failure {
+/// The failure in the status's details, and in a batch's answer.
+pub(crate) fn failure(error: &OpError) -> v1::Failure {
+    let failure = failure_of(error);
+    tracing::info!(kind = error.kind(), field = failure.field, reason = failure.reason, "refused or failed");
+    failure
+}
+
+fn failure_of(error: &OpError) -> v1::Failure {
     match error {
         OpError::Invalid { field, reason } => told(Kind::Invalid, field, reason, &[]),
         OpError::Conflict { field, reason, nodes } => told(Kind::Conflict, field, reason, nodes),
@@ -56,7 +60,6 @@ fn told(kind: Kind, field: &str, reason: &str, nodes: &[NodeId]) -> v1::Failure 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_proto::failure_of;
     use quorate_store::StoreError;
     use tonic::Code;
 
@@ -104,7 +107,7 @@ mod tests {
         ];
         for (error, code, kind, field, nodes) in table {
             let status = status(&error);
-            let failure = failure_of(&status).unwrap();
+            let failure = quorate_proto::failure_of(&status).unwrap();
             assert_eq!(status.code(), code, "{error}");
             assert_eq!((failure.kind(), failure.field.as_str()), (kind, field), "{error}");
             assert_eq!(failure.nodes.len(), nodes, "{error}");

@@ -148,7 +148,8 @@ pub(crate) fn refused(status: Status) -> Refusal {
 const OTHER_ROLE: &str =
     "use another role's profile with --config (operator provisions, gateway asks for signatures)";
 
-fn from_failure(failure: v1::Failure) -> Refusal {
+/// A failure the coordinator told, as a refusal.
+pub(crate) fn from_failure(failure: v1::Failure) -> Refusal {
     let (kind, next) = match failure.kind() {
         FailureKind::Invalid => (Kind::Invalid, None),
         FailureKind::Conflict => (Kind::Conflict, None),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use quorate_intent::{Decoded, decode};
+use quorate_proto::v1::sign_batch_answer::Answer;
 use quorate_proto::v1::sign_response::Outcome as Verdict;
 use quorate_proto::{agent_to_pb, payload_to_pb, v1};
 use quorate_session::{AgentKey, AgentRequest};
@@ -10,7 +11,7 @@ use quorate_types::{Address, Clock, Payload, SystemClock};
 use serde::Serialize;
 
 use crate::check;
-use crate::client::{Client, SESSION, refused, within};
+use crate::client::{Client, SESSION, from_failure, refused, within};
 use crate::refusal::{OrRefuse, Refusal};
 use crate::views::{DenialView, WaitingView, WalletView, hex};
 
@@ -99,8 +100,46 @@ pub(crate) enum Outcome {
     Waiting(HeldView),
 }
 
+/// An order that was read here, and whose signature it must be.
+struct Ready {
+    order: Order,
+    decoded: Decoded,
+    wallet: WalletView,
+    request: v1::SignRequest,
+}
+
 /// Asks for a signature. What cannot be read here is not even sent.
 pub(crate) async fn ask(client: &Client, order: Order) -> Result<Outcome, Refusal> {
+    let mut ready = ready(client, order).await?;
+    let answer = client.signing().sign(within(std::mem::take(&mut ready.request), SESSION)).await;
+    let response = answer.map_err(|status| explain(refused(status), &ready.order))?.into_inner();
+    ready.outcome(response)
+}
+
+/// Asks for several at once. Each has its own outcome, in their order; where one cannot be read here, none is sent.
+pub(crate) async fn ask_all(
+    client: &Client,
+    orders: Vec<Order>,
+) -> Result<Vec<Result<Outcome, Refusal>>, Refusal> {
+    let mut all = Vec::new();
+    for order in orders {
+        all.push(ready(client, order).await?);
+    }
+    let requests = all.iter_mut().map(|ready| std::mem::take(&mut ready.request)).collect();
+    let answer = client.signing().sign_batch(within(v1::SignBatchRequest { requests }, SESSION)).await;
+    let answers = answer.map_err(refused)?.into_inner().answers;
+    if answers.len() != all.len() {
+        return Err(Refusal::internal("the coordinator did not answer each request"));
+    }
+    let one = |(ready, answer): (Ready, v1::SignBatchAnswer)| match answer.answer {
+        Some(Answer::Response(response)) => ready.outcome(response),
+        Some(Answer::Failure(failure)) => Err(explain(from_failure(failure), &ready.order)),
+        None => Err(Refusal::internal("the coordinator did not answer")),
+    };
+    Ok(all.into_iter().zip(answers).map(one).collect())
+}
+
+async fn ready(client: &Client, order: Order) -> Result<Ready, Refusal> {
     let decoded = decode(&order.payload).or_invalid("the payload cannot be signed")?;
     // Before anything is spent: whose signature it must be.
     let wallet = client.wallet(&order.wallet).await?;
@@ -111,26 +150,37 @@ pub(crate) async fn ask(client: &Client, order: Order) -> Result<Outcome, Refusa
         metadata: order.metadata.clone(),
         agent: asked(client, &order)?,
     };
-    let answer = client.signing().sign(within(request, SESSION)).await;
-    let response = answer.map_err(|status| explain(refused(status), &order))?.into_inner();
-    let receipt =
-        response.receipt.map(|receipt| ReceiptView { sequence: receipt.sequence, hash: hex(&receipt.hash) });
-    let (idempotency_key, repeated_answer) = (order.idempotency_key, response.repeated_answer);
-    match response.outcome {
-        Some(Verdict::Signed(signed)) => {
-            let view = checked(order.wallet, &decoded, signed)?;
-            by_wallet(&view.signer, &wallet, &decoded)?;
-            Ok(Outcome::Signed(Box::new(SignedView { receipt, idempotency_key, repeated_answer, ..view })))
+    Ok(Ready { order, decoded, wallet, request })
+}
+
+impl Ready {
+    fn outcome(self, response: v1::SignResponse) -> Result<Outcome, Refusal> {
+        let Self { order, decoded, wallet, .. } = self;
+        let receipt = response
+            .receipt
+            .map(|receipt| ReceiptView { sequence: receipt.sequence, hash: hex(&receipt.hash) });
+        let (idempotency_key, repeated_answer) = (order.idempotency_key, response.repeated_answer);
+        match response.outcome {
+            Some(Verdict::Signed(signed)) => {
+                let view = checked(order.wallet, &decoded, signed)?;
+                by_wallet(&view.signer, &wallet, &decoded)?;
+                Ok(Outcome::Signed(Box::new(SignedView {
+                    receipt,
+                    idempotency_key,
+                    repeated_answer,
+                    ..view
+                })))
+            }
+            Some(Verdict::Denied(denial)) => {
+                let (wallet, denied) = (order.wallet, denial.into());
+                Ok(Outcome::Denied(DeniedView { wallet, denied, receipt, idempotency_key, repeated_answer }))
+            }
+            Some(Verdict::Waiting(waiting)) => {
+                let (wallet, waiting) = (order.wallet, waiting.into());
+                Ok(Outcome::Waiting(HeldView { wallet, waiting, receipt, idempotency_key }))
+            }
+            None => Err(Refusal::internal("the coordinator's answer is neither a signature nor a denial")),
         }
-        Some(Verdict::Denied(denial)) => {
-            let (wallet, denied) = (order.wallet, denial.into());
-            Ok(Outcome::Denied(DeniedView { wallet, denied, receipt, idempotency_key, repeated_answer }))
-        }
-        Some(Verdict::Waiting(waiting)) => {
-            let (wallet, waiting) = (order.wallet, waiting.into());
-            Ok(Outcome::Waiting(HeldView { wallet, waiting, receipt, idempotency_key }))
-        }
-        None => Err(Refusal::internal("the coordinator's answer is neither a signature nor a denial")),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quorate_mpc::Moduli;
 use quorate_session::NodePublicKey;
-use quorate_store::{Binding, Store, StoreError};
+use quorate_store::{Binding, Store, StoreError, Writer};
 use quorate_transport::local::{LocalEndpoint, LocalError, Readiness, Running as LocalRunning};
 use quorate_transport::{Identity, PeerRole, SpiffeId, TlsError};
 use quorate_types::{BootId, Clock, Role};
@@ -157,6 +157,7 @@ fn build(config: &Config, clock: Arc<dyn Clock>, fatal: Fatal) -> Result<Arc<Nod
         maths: Maths::new(config.threads.maths).map_err(threads)?,
         background: Maths::background(config.threads.presign).map_err(threads)?,
         pool: Pool::new(&config.presignatures, config.threads.presign),
+        writer: Writer::new(Arc::clone(&store)).map_err(threads)?,
         store,
         documents,
         moduli,

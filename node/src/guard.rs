@@ -310,20 +310,9 @@ fn denied_without_policy(node: &Node, wallet: &WalletRecord, decoded: &Decoded) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Cluster, memory, shares};
+    use crate::testing::{Cluster, memory, payment, shares};
     use quorate_mpc::fixtures;
     use quorate_store::update;
-
-    /// EIP-1559, unsigned: Base Sepolia, 1.00 USDC to the address the test policies name, with fees of no account.
-    fn payment() -> v1::Payload {
-        let unsigned = hex::decode(concat!(
-            "02f86783014a3480010182fde8",
-            "94036cbd53842c5426634e7929541ec2318f3dcf7e80b844",
-            "a9059cbb0000000000000000000000007e5f4552091a69125d5dfcb7b8c2659029395bdf",
-            "00000000000000000000000000000000000000000000000000000000000f4240c0",
-        ));
-        v1::Payload { kind: Some(v1::payload::Kind::Transaction(unsigned.unwrap())) }
-    }
 
     struct Rig {
         cluster: Cluster,
@@ -352,7 +341,7 @@ mod tests {
             let policy = self.node.documents.policy(&"w".parse().unwrap()).unwrap();
             let start = v1::StartSign {
                 wallet: "w".to_owned(),
-                payload: Some(payment()),
+                payload: Some(payment(0)),
                 policy_hash: policy.hash().to_vec(),
                 idempotency_key: "k".to_owned(),
                 agent: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quorate_mpc::Moduli;
 use quorate_session::NodeKey;
-use quorate_store::Store;
+use quorate_store::{Store, Writer};
 use quorate_types::{BootId, Clock, ClusterId, NodeId, Role};
 
 use crate::cold::Cold;
@@ -32,6 +32,8 @@ pub(crate) struct Node {
     pub(crate) clock: Arc<dyn Clock>,
     /// Its store. A failed sync in it stops the node, whoever saw it.
     pub(crate) store: Arc<dyn Store>,
+    /// Writes to it, what comes together in one commit.
+    pub(crate) writer: Writer,
     /// The manifest and the policies in force.
     pub(crate) documents: Documents,
     /// What a restore from a backup still forbids.

@@ -7,8 +7,9 @@ use quorate_manifest::{
     SignedDocument, sign,
 };
 use quorate_mpc::{CoreShare, Moduli, Party, fixtures, generate_key};
+use quorate_proto::v1;
 use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement};
-use quorate_store::{MemStore, Store};
+use quorate_store::{MemStore, Store, Writer};
 use quorate_types::{BootId, ManualClock, NodeId, Role, WalletId};
 use rand_core::OsRng;
 use ssh_key::{Algorithm, PrivateKey};
@@ -36,6 +37,8 @@ pub(crate) struct Cluster {
     pub(crate) keys: [Arc<NodeKey>; 3],
     pub(crate) custodian: age::x25519::Identity,
     pub(crate) draft: ManifestDraft,
+    /// What all its nodes go by.
+    pub(crate) clock: ManualClock,
 }
 
 impl Cluster {
@@ -62,7 +65,7 @@ impl Cluster {
             recovery: vec![custodian.to_public().to_string()],
             coordinators: vec![CoordinatorDraft { id: "coordinator-1".to_owned() }],
         };
-        Self { operator, keys, custodian, draft }
+        Self { operator, keys, custodian, draft, clock: ManualClock::at(1_000) }
     }
 
     /// The draft with a change, signed by the operator.
@@ -119,7 +122,7 @@ impl Cluster {
         store: &Arc<dyn Store>,
         document: SignedDocument,
     ) -> Result<Documents, DocumentsError> {
-        let clock = Arc::new(ManualClock::at(1_000));
+        let clock = Arc::new(self.clock.clone());
         Documents::open(Arc::clone(store), clock, self.expected(role), self.offer(document))
     }
 
@@ -134,7 +137,7 @@ impl Cluster {
             role,
             boot: BootId::from_bytes([7; 16]),
             key: Arc::clone(&self.keys[usize::from(role.index())]),
-            clock: Arc::new(ManualClock::at(1_000)),
+            clock: Arc::new(self.clock.clone()),
             documents: self.documents(role, &store, self.manifest(1, |_| {})).unwrap(),
             restored: Restored::load(Arc::clone(&store)).unwrap(),
             vault: Vault::new(Arc::clone(&store), role, Moduli::Dev),
@@ -144,6 +147,7 @@ impl Cluster {
             background: Maths::background(1).unwrap(),
             pool: Pool::new(&PresignaturesConfig::default(), 1),
             moduli: Moduli::Dev,
+            writer: Writer::new(Arc::clone(&store)).unwrap(),
             store,
             fatal,
         })
@@ -173,6 +177,22 @@ impl Cluster {
     pub(crate) fn record(&self, role: Role, statement: &KeyStatement) -> WalletRecord {
         WalletRecord::pending(statement.clone(), &self.signed(role, statement))
     }
+}
+
+/// EIP-1559, unsigned: Base Sepolia, 1.00 USDC to the address the test policies name, with fees of no account. The nonce is
+/// 0 to 127.
+pub(crate) fn payment(nonce: u8) -> v1::Payload {
+    let unsigned = hex::decode(concat!(
+        "02f86783014a3480010182fde8",
+        "94036cbd53842c5426634e7929541ec2318f3dcf7e80b844",
+        "a9059cbb0000000000000000000000007e5f4552091a69125d5dfcb7b8c2659029395bdf",
+        "00000000000000000000000000000000000000000000000000000000000f4240c0",
+    ));
+    let mut unsigned = unsigned.unwrap();
+    if nonce > 0 {
+        unsigned[7] = nonce;
+    }
+    v1::Payload { kind: Some(v1::payload::Kind::Transaction(unsigned)) }
 }
 
 pub(crate) fn person(name: &str, key: &PrivateKey) -> PersonDraft {

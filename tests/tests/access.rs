@@ -19,6 +19,7 @@ use PeerRole::{Approver, Auditor, Coordinator, Gateway, Node, Operator};
 /// Every RPC, and the roles that may call it. Everyone else is refused before the request is read.
 const TABLE: &[(&str, &[PeerRole])] = &[
     ("/quorate.v1.SigningService/Sign", &[Gateway, Operator]),
+    ("/quorate.v1.SigningService/SignBatch", &[Gateway, Operator]),
     ("/quorate.v1.SigningService/GetSigning", &[Gateway, Operator, Approver, Auditor]),
     ("/quorate.v1.WalletService/CreateWallet", &[Operator]),
     ("/quorate.v1.WalletService/GetWallet", &[Gateway, Operator, Approver, Auditor]),

@@ -369,3 +369,23 @@ async fn the_cluster_fills_its_pool_uses_it_and_does_without_it() {
     assert_eq!(eids.len() as u64, nonce, "each payment is charged once");
     assert_eq!(distinct.len(), eids.len());
 }
+
+/// Presigning stands back, and still comes to its end while two clients pay by the whole protocol without a pause; and each
+/// of their payments comes to its end while presignatures are made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signing_and_refilling_never_stop_each_other() {
+    let world = tokio::task::spawn_blocking(|| golden().world()).await.unwrap();
+    world.keep_presignatures(2);
+    let cluster = Cluster::start(world).await;
+    let payer = async |from: u64| {
+        for nonce in from..from + 200 {
+            pay(&cluster, nonce).await;
+            if cluster.paths().await.iter().any(|path| path == "presignature") {
+                return;
+            }
+        }
+        panic!("no presignature was made in 200 payments");
+    };
+    tokio::join!(payer(1), payer(1001));
+    cluster.stop().await;
+}

@@ -8,7 +8,7 @@ mod freeze;
 mod node_relay;
 mod policy;
 mod routes;
-mod signing;
+pub(crate) mod signing;
 mod wallet;
 
 use std::future::Future;

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use futures::future::join_all;
+use quorate_proto::v1::sign_batch_answer::Answer;
 use quorate_proto::v1::signing_service_server::SigningService;
 use quorate_proto::{agent_from_pb, payload_from_pb, required, v1};
 use tonic::{Request, Response, Status};
@@ -10,8 +12,10 @@ use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::gate;
 use crate::ops;
-use crate::status::status;
+use crate::status::{failure, status};
 
+/// Requests of a batch. Their bytes are bounded together, by what one request may have.
+const MAX_BATCH: usize = 64;
 const MAX_METADATA: usize = 16;
 const MAX_METADATA_KEY: usize = 64;
 const MAX_METADATA_VALUE: usize = 256;
@@ -27,6 +31,16 @@ impl SigningService for Signing {
         answer.map(Response::new).map_err(|error| status(&error))
     }
 
+    async fn sign_batch(
+        &self,
+        request: Request<v1::SignBatchRequest>,
+    ) -> Result<Response<v1::SignBatchResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let answers = batch(&self.0, &caller, request.into_inner().requests).await;
+        let response = answers.map(|answers| Response::new(v1::SignBatchResponse { answers }));
+        response.map_err(|error| status(&error))
+    }
+
     async fn get_signing(
         &self,
         request: Request<v1::GetSigningRequest>,
@@ -39,6 +53,27 @@ impl SigningService for Signing {
         };
         answer.await.map(Response::new).map_err(|error| status(&error))
     }
+}
+
+/// Answers each request as if it were asked alone.
+pub(crate) async fn batch(
+    core: &Arc<Coordinator>,
+    caller: &Caller,
+    requests: Vec<v1::SignRequest>,
+) -> Result<Vec<v1::SignBatchAnswer>, OpError> {
+    let count = requests.len();
+    if !(1..=MAX_BATCH).contains(&count) {
+        return Err(OpError::invalid("requests", format!("{count}, must be 1 to {MAX_BATCH}")));
+    }
+    let one = async |request| {
+        let answer = match read(request) {
+            Ok(request) => ops::sign::sign(core, caller.clone(), request).await,
+            Err(error) => Err(error),
+        };
+        let answer = answer.map_or_else(|error| Answer::Failure(failure(&error)), Answer::Response);
+        v1::SignBatchAnswer { answer: Some(answer) }
+    };
+    Ok(join_all(requests.into_iter().map(|request| Box::pin(one(request)))).await)
 }
 
 fn read(request: v1::SignRequest) -> Result<gate::Request, OpError> {

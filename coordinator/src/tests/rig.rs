@@ -175,7 +175,7 @@ impl Rig {
         let pinned = pin(store.as_ref(), &manifest(1), &[root()], START).unwrap();
         let frozen = crate::freezes::load(store.as_ref()).unwrap();
         let core = Coordinator::new(
-            Db::new(store.clone()),
+            Db::new(store.clone()).unwrap(),
             (pinned, frozen),
             Arc::new(clock.clone()),
             (deadlines, PoolsConfig::default()),
@@ -190,7 +190,7 @@ impl Rig {
         let clock = self.clock.clone();
         let frozen = crate::freezes::load(store.as_ref()).unwrap();
         let core = Coordinator::new(
-            Db::new(store.clone()),
+            Db::new(store.clone()).unwrap(),
             (pinned, frozen),
             Arc::new(clock.clone()),
             (DEADLINES, PoolsConfig::default()),

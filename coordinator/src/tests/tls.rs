@@ -87,8 +87,9 @@ impl Edge {
 }
 
 /// What each role may call, as the documentation says it: g(ateway), o(perator), p (approver), a(uditor), n(ode).
-const TABLE: [(&str, &str); 22] = [
+const TABLE: [(&str, &str); 23] = [
     ("/quorate.v1.SigningService/Sign", "go"),
+    ("/quorate.v1.SigningService/SignBatch", "go"),
     ("/quorate.v1.SigningService/GetSigning", "gopa"),
     ("/quorate.v1.WalletService/CreateWallet", "o"),
     ("/quorate.v1.WalletService/GetWallet", "gopa"),

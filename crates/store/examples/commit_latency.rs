@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quorate_store::{Binding, Kek, Store, StoreError, open, open_sled, update};
+use quorate_store::{Binding, Kek, Store, StoreError, Txn, Writer, open, open_sled, update};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -38,13 +38,14 @@ fn main() -> Result<(), Failure> {
 }
 
 /// What one signature writes, about: a reservation, a slot and an audit leaf.
+fn records(txn: &mut dyn Txn, i: u64) -> Result<(), StoreError> {
+    let value = [0x5a; 256];
+    ["ledger", "slots", "audit"].into_iter().try_for_each(|table| txn.put(table, &i.to_be_bytes(), &value))
+}
+
 fn write(store: &Arc<dyn Store>, i: u64) -> Result<Duration, StoreError> {
-    let (value, start) = ([0x5a; 256], Instant::now());
-    let ((), _durable) = update::<_, StoreError>(&**store, |txn| {
-        txn.put("ledger", &i.to_be_bytes(), &value)?;
-        txn.put("slots", &i.to_be_bytes(), &value)?;
-        txn.put("audit", &i.to_be_bytes(), &value)
-    })?;
+    let start = Instant::now();
+    let ((), _durable) = update(&**store, |txn| records(txn, i))?;
     Ok(start.elapsed())
 }
 
@@ -52,16 +53,24 @@ fn measure(store: &Arc<dyn Store>, commits: u64) -> Result<Vec<Duration>, StoreE
     (0..commits).map(|i| write(store, i)).collect()
 }
 
-/// Writers that come together share a commit.
+/// Thirty-two that wait for their answers, and share commits.
 fn measure_together(store: &Arc<dyn Store>, commits: u64) -> Result<Vec<Duration>, Failure> {
+    let writer = Writer::new(Arc::clone(store))?;
+    let one = |i: u64| {
+        let ((tell, told), start) = (std::sync::mpsc::channel(), Instant::now());
+        writer.write(move |txn| records(txn, i), move |done| drop(tell.send(done)));
+        let told = told.recv().map_err(|error| error.to_string())?;
+        let ((), _durable) = told.map_err(|error: StoreError| error.to_string())?;
+        Ok::<_, String>(start.elapsed())
+    };
     std::thread::scope(|scope| {
-        let writer = |n: u64| {
-            move || (0..commits / 4).map(|i| write(store, n << 32 | i)).collect::<Result<Vec<_>, _>>()
-        };
-        let writers: Vec<_> = (1..=32).map(|n| scope.spawn(writer(n))).collect();
+        let one = &one;
+        let client =
+            |n: u64| move || (0..commits / 4).map(|i| one(n << 32 | i)).collect::<Result<Vec<_>, _>>();
+        let clients: Vec<_> = (1..=32).map(|n| scope.spawn(client(n))).collect();
         let mut times = Vec::new();
-        for writer in writers {
-            times.extend(writer.join().map_err(|_| "a writer panicked")??);
+        for client in clients {
+            times.extend(client.join().map_err(|_| "a client panicked")??);
         }
         Ok(times)
     })

@@ -24,6 +24,16 @@ pub(crate) fn whole_key(table: &str, key: &[u8]) -> Result<Vec<u8>, StoreError> 
     Ok(whole)
 }
 
+/// The table and the key that make up a backend's key.
+pub(crate) fn table_and_key(whole: &[u8]) -> Result<(&str, &[u8]), StoreError> {
+    let parts = || {
+        let (len, rest) = whole.split_first()?;
+        let (table, key) = rest.split_at_checked(usize::from(*len))?;
+        Some((std::str::from_utf8(table).ok()?, key))
+    };
+    parts().ok_or_else(|| StoreError::Corrupt("a key without its table".to_owned()))
+}
+
 /// A scan in the backend's keys.
 pub(crate) struct Range {
     /// the first key that may match
@@ -57,6 +67,14 @@ mod tests {
         let range = Range::new("a", b"", b"").unwrap();
         assert_eq!(range.strip(&whole_key("a", b"k").unwrap()), Some(&b"k"[..]));
         assert_eq!(range.strip(&whole_key("ab", b"k").unwrap()), None);
+    }
+
+    #[test]
+    fn a_backends_key_is_its_table_and_key() {
+        for (table, key) in [("t", &b""[..]), ("tt", b"k"), (&"t".repeat(255), &[0xff; 3])] {
+            assert_eq!(table_and_key(&whole_key(table, key).unwrap()).unwrap(), (table, key));
+        }
+        assert!(table_and_key(b"").is_err() && table_and_key(&[2, b't']).is_err());
     }
 
     #[test]

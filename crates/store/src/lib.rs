@@ -16,6 +16,7 @@ mod kdf;
 mod kek;
 mod kek_config;
 mod keyspace;
+mod nested;
 mod open;
 mod overlay;
 mod poison;
@@ -23,6 +24,7 @@ mod redb_store;
 mod seal;
 mod sealed;
 mod store;
+mod writer;
 
 #[cfg(feature = "sled")]
 mod sled_store;
@@ -40,6 +42,7 @@ pub use open::open;
 pub use redb_store::RedbStore;
 pub use sealed::{Backend, Sealed};
 pub use store::{Durable, Read, Store, Txn, Value, Visit, update};
+pub use writer::Writer;
 
 #[cfg(feature = "sled")]
 pub use open::open_sled;

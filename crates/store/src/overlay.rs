@@ -14,6 +14,7 @@ use crate::{StoreError, Value, Visit};
 pub(crate) struct Overlay(BTreeMap<Vec<u8>, Option<Value>>);
 
 /// A record of the base, in the backend's keys.
+#[cfg(any(feature = "doubles", feature = "sled"))]
 pub(crate) type Record = Result<(Vec<u8>, Vec<u8>), StoreError>;
 
 impl Overlay {
@@ -32,7 +33,14 @@ impl Overlay {
         self.0.get(whole).cloned()
     }
 
+    /// What this transaction wrote in a range, ascending, by the caller's keys.
+    pub(crate) fn of<'a>(&'a self, range: &'a Range) -> impl Iterator<Item = (&'a [u8], Option<&'a Value>)> {
+        let own = self.0.range::<[u8], _>((Bound::Included(&range.start[..]), Bound::Unbounded));
+        own.map_while(|(whole, value)| Some((range.strip(whole)?, value.as_ref())))
+    }
+
     /// The base's records from `range.start` on, with this transaction's writes over them.
+    #[cfg(any(feature = "doubles", feature = "sled"))]
     pub(crate) fn scan(
         &self,
         range: &Range,
@@ -60,6 +68,7 @@ impl Overlay {
 }
 
 /// The overlay's next record, past the base's record it hides. `None` for a removal.
+#[cfg(any(feature = "doubles", feature = "sled"))]
 fn next_own(
     own: &mut std::iter::Peekable<btree_map::Range<'_, Vec<u8>, Option<Value>>>,
     base: &mut std::iter::Peekable<impl Iterator<Item = Record>>,

@@ -1,14 +1,13 @@
-//! redb: a copy-on-write B-tree, one writer at a time, readers that never wait. Writers that come together share a commit.
+//! redb: a copy-on-write B-tree, one writer at a time, readers that never wait.
 //!
 //! Commits are two-phase. redb would otherwise go back to the previous commit, in silence, where the last one turns
 //! out damaged after a crash; with two-phase commits it refuses. The price is a second fsync.
 
-mod turns;
-mod txn;
-
 use std::io::ErrorKind;
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
 use redb::{
@@ -21,14 +20,14 @@ use crate::acknowledged::Acknowledged;
 use crate::dir::DataDir;
 use crate::keyspace::{Range, whole_key};
 use crate::poison::Poison;
-use crate::{Backend, Read, Store, StoreError, Txn, Value, Visit};
-use turns::{Turn, Turns};
-use txn::RedbTxn;
+use crate::{Backend, Durable, Read, Store, StoreError, Txn, Value, Visit};
 
 const FILE: &str = "store.redb";
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const COMMITS: &str = "commits";
+/// Records a scan within a write takes at a time.
+const CHUNK: usize = 32;
 /// Sealed pages only are ever in it.
 const CACHE: usize = 32 << 20;
 
@@ -37,7 +36,7 @@ pub struct RedbStore {
     // Closed before the directory's lock is let go: fields drop in this order.
     db: Database,
     acknowledged: Acknowledged,
-    turns: Turns,
+    writer: Mutex<()>,
     poison: Poison,
     dir: DataDir,
 }
@@ -63,7 +62,7 @@ impl RedbStore {
             return Err(StoreError::Missing { path: dir.path().to_owned(), reason });
         }
         let db = checked(&dir, backend, len > 0)?;
-        let store = Self { db, acknowledged, turns: Turns::default(), poison: Poison::default(), dir };
+        let store = Self { db, acknowledged, writer: Mutex::default(), poison: Poison::default(), dir };
         store.check_count(noted)?;
         Ok(store)
     }
@@ -92,11 +91,14 @@ impl RedbStore {
 
     /// The first commit: the tables, so that no reader finds them missing, and the file's own name.
     fn lay_out(&self) -> Result<(), StoreError> {
-        let turn = Turn::wait(self)?;
-        let opened = turn.txn()?.open_table(RECORDS).map(drop);
-        opened.map_err(|err| self.fault(err.into()))?;
-        let _durable = turn.commit()?;
+        let txn = RedbTxn { store: self, txn: self.begin_redb()?, _writer: self.lock() };
+        txn.edit(|txn| txn.open_table(RECORDS).map(drop).map_err(Into::into))?;
+        let _durable = Box::new(txn).commit()?;
         self.dir.sync()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin_redb(&self) -> Result<WriteTransaction, StoreError> {
@@ -170,6 +172,24 @@ fn scan(
     Ok(())
 }
 
+/// A backend key and its value.
+type Record = (Vec<u8>, Vec<u8>);
+
+/// The next few records. redb opens a table once at a time within a write, and the visitor may read it again: so it is
+/// closed before a visit, and opened again for the next few.
+fn next(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    after: &Bound<Vec<u8>>,
+) -> Result<Vec<Record>, redb::Error> {
+    let records = table.range::<&[u8]>((after.as_ref().map(Vec::as_slice), Bound::Unbounded))?;
+    records
+        .take(CHUNK)
+        .map(|record| {
+            record.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).map_err(Into::into)
+        })
+        .collect()
+}
+
 impl RedbStore {
     fn read<T>(
         &self,
@@ -195,7 +215,11 @@ impl Read for RedbStore {
 
 impl Store for RedbStore {
     fn begin(&self) -> Result<Box<dyn Txn + '_>, StoreError> {
-        Ok(Box::new(RedbTxn::begin(self)?))
+        self.poison.check()?;
+        let writer = self.lock();
+        // The writer this one waited for may have failed.
+        self.poison.check()?;
+        Ok(Box::new(RedbTxn { store: self, txn: self.begin_redb()?, _writer: writer }))
     }
 }
 
@@ -205,7 +229,79 @@ impl Backend for RedbStore {
     }
 }
 
+struct RedbTxn<'a> {
+    store: &'a RedbStore,
+    txn: WriteTransaction,
+    // Held until the commit's outcome is known, and the store poisoned if it failed.
+    _writer: MutexGuard<'a, ()>,
+}
+
+impl RedbTxn<'_> {
+    fn edit<T>(&self, f: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        self.store.poison.check()?;
+        f(&self.txn).map_err(|err| self.store.fault(err))
+    }
+}
+
+impl Read for RedbTxn<'_> {
+    fn get(&self, table: &str, key: &[u8]) -> Result<Option<Value>, StoreError> {
+        let whole = whole_key(table, key)?;
+        self.edit(|txn| get(&txn.open_table(RECORDS)?, &whole))
+    }
+
+    fn scan(&self, table: &str, prefix: &[u8], from: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        let range = Range::new(table, prefix, from)?;
+        let mut after = Bound::Included(range.start.clone());
+        loop {
+            let mut chunk = self.edit(|txn| next(&txn.open_table(RECORDS)?, &after))?;
+            for (whole, value) in &chunk {
+                let Some(key) = range.strip(whole) else { return Ok(()) };
+                if visit(key, value).is_break() {
+                    return Ok(());
+                }
+            }
+            match chunk.pop() {
+                Some((last, _)) => after = Bound::Excluded(last),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Txn for RedbTxn<'_> {
+    fn put(&mut self, table: &str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let whole = whole_key(table, key)?;
+        self.edit(|txn| {
+            txn.open_table(RECORDS)?.insert(whole.as_slice(), value)?;
+            Ok(())
+        })
+    }
+
+    fn delete(&mut self, table: &str, key: &[u8]) -> Result<(), StoreError> {
+        let whole = whole_key(table, key)?;
+        self.edit(|txn| {
+            txn.open_table(RECORDS)?.remove(whole.as_slice())?;
+            Ok(())
+        })
+    }
+
+    fn commit(self: Box<Self>) -> Result<Durable, StoreError> {
+        let count = self.edit(|txn| {
+            let mut meta = txn.open_table(META)?;
+            let count = meta.get(COMMITS)?.map_or(0, |count| count.value()).saturating_add(1);
+            meta.insert(COMMITS, count)?;
+            Ok(count)
+        })?;
+        let Self { store, txn, _writer } = *self;
+        txn.commit().map_err(|err| store.poison.fail(err))?;
+        store.acknowledged.note(count);
+        Ok(Durable::synced())
+    }
+}
+
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod together;

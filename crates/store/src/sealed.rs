@@ -87,7 +87,8 @@ impl Seal {
 
 type Scanned = Result<(), StoreError>;
 
-fn allowed(table: &str) -> Result<(), StoreError> {
+/// Refuses the store's own table to its callers.
+pub(crate) fn allowed(table: &str) -> Result<(), StoreError> {
     if table == HEADER_TABLE {
         return Err(StoreError::Table { table: table.to_owned(), reason: "reserved for the store's header" });
     }

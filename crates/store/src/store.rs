@@ -34,8 +34,7 @@ pub trait Read {
 /// A store. It is synchronous and waits for the disk: call it from a blocking thread.
 pub trait Store: Read + Send + Sync {
     /// Starts a write. One at a time: this blocks until the other one is done, so a thread that holds one must not
-    /// ask for a second. It reads what the others wrote, also where that is not on disk yet: then both get there together
-    /// or not at all.
+    /// ask for a second.
     ///
     /// # Errors
     /// A store that is poisoned, or whose disk failed.
@@ -56,9 +55,7 @@ pub trait Txn: Read {
     /// A refused table name, or a disk that failed.
     fn delete(&mut self, table: &str, key: &[u8]) -> Result<(), StoreError>;
 
-    /// Makes every write of this transaction durable, all or none, and returns after the disk has confirmed it. A
-    /// backend may confirm several transactions at once, and this may return only after one that began later is done too:
-    /// so a thread that holds a write waits for nothing but the store.
+    /// Makes every write of this transaction durable, all or none, and returns after the disk has confirmed it.
     ///
     /// # Errors
     /// [`StoreError::Sync`]: nobody knows what is on disk, the store is poisoned and the process must stop.

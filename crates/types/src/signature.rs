@@ -3,7 +3,7 @@
 use std::fmt;
 
 use alloy_primitives::B256;
-use k256::ecdsa::{RecoveryId, VerifyingKey, signature::hazmat::PrehashVerifier};
+use k256::ecdsa::{RecoveryId, VerifyingKey};
 
 use crate::PublicKey;
 
@@ -35,19 +35,10 @@ impl Signature {
     /// # Errors
     /// [`SignatureError`] where it is malformed, high-s, or not by `key`.
     pub fn verified(r: B256, s: B256, digest: B256, key: PublicKey) -> Result<Self, SignatureError> {
-        let signature =
-            k256::ecdsa::Signature::from_scalars(r.0, s.0).map_err(|_| SignatureError::Malformed)?;
-        if signature.normalize_s().is_some() {
-            return Err(SignatureError::HighS);
-        }
-        let verifying_key = key.verifying_key();
-        verifying_key.verify_prehash(digest.as_slice(), &signature).map_err(|_| SignatureError::Mismatch)?;
-        let recovers = |odd: bool| {
-            VerifyingKey::recover_from_prehash(digest.as_slice(), &signature, RecoveryId::new(odd, false))
-                .is_ok_and(|recovered| recovered == verifying_key)
-        };
+        let signature = low_s(r, s)?;
+        let by = |odd: &bool| is_by(&signature, *odd, digest, key);
         // An x coordinate above the group order (probability 2^-128) has no Ethereum encoding; it counts as a mismatch.
-        let odd = [false, true].into_iter().find(|odd| recovers(*odd)).ok_or(SignatureError::Mismatch)?;
+        let odd = [false, true].into_iter().find(by).ok_or(SignatureError::Mismatch)?;
         Ok(Self { r, s, odd })
     }
 
@@ -59,8 +50,17 @@ impl Signature {
         let bytes: &[u8; 65] = bytes.try_into().map_err(|_| SignatureError::Malformed)?;
         let (r, rest) = bytes.split_at(32);
         let (s, v) = rest.split_at(32);
-        let signature = Self::verified(B256::from_slice(r), B256::from_slice(s), digest, key)?;
-        if v == [signature.v()] { Ok(signature) } else { Err(SignatureError::Malformed) }
+        let (r, s) = (B256::from_slice(r), B256::from_slice(s));
+        let odd = match v {
+            [27] => false,
+            [28] => true,
+            _ => return Err(SignatureError::Malformed),
+        };
+        if is_by(&low_s(r, s)?, odd, digest, key) {
+            return Ok(Self { r, s, odd });
+        }
+        // With the other v it may be a signature all the same.
+        Self::verified(r, s, digest, key).and(Err(SignatureError::Malformed))
     }
 
     /// The x coordinate of the nonce point, modulo the group order.
@@ -93,6 +93,19 @@ impl Signature {
         v.copy_from_slice(&[self.v()]);
         out
     }
+}
+
+fn low_s(r: B256, s: B256) -> Result<k256::ecdsa::Signature, SignatureError> {
+    let signature = k256::ecdsa::Signature::from_scalars(r.0, s.0).map_err(|_| SignatureError::Malformed)?;
+    if signature.normalize_s().is_some() { Err(SignatureError::HighS) } else { Ok(signature) }
+}
+
+/// Whether `key` is what the signature recovers with a nonce point of this parity: the library verifies the signature by
+/// the key it recovers, so this says all that verifying by `key` would.
+fn is_by(signature: &k256::ecdsa::Signature, odd: bool, digest: B256, key: PublicKey) -> bool {
+    let recovered =
+        VerifyingKey::recover_from_prehash(digest.as_slice(), signature, RecoveryId::new(odd, false));
+    recovered.is_ok_and(|recovered| recovered == key.verifying_key())
 }
 
 impl fmt::Debug for Signature {

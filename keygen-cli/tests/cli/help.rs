@@ -31,6 +31,7 @@ fn help_of_every_command() {
         "sign typed-data",
         "sign authorization",
         "sign message",
+        "sign batch",
         "verify",
         "recover",
         "recover sweep",

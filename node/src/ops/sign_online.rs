@@ -187,11 +187,9 @@ fn complete(node: &Node, txn: &mut dyn Txn, online: &Online, sealed: &[u8]) -> R
     let approval = request.approve_fully(node, txn)?;
     let (presignature, last_word) = online.take(node)?.into_parts();
     let Stated { partial: theirs, intent, .. } = read_contribution(node, online, last_word, sealed)?;
-    let digest = &request.decoded.digest;
-    presignature.check(agent, &theirs, digest)?;
-    // Written with the slot, or not at all.
+    // Written with the slot, or not at all: also where the agent node's part turns out to be wrong.
     let (_charged, _receipt) = charge_and_record(txn, (request, approval), used.eid)?;
-    let (own, combiner) = presignature.issue(digest);
+    let (own, combiner) = presignature.issue(&request.decoded.digest);
     let signature = combiner.combine(&[(agent, theirs), (Role::Service.index(), own)])?;
     encode(&Answer { signature: signature.to_bytes().to_vec(), intent })
 }
@@ -235,3 +233,6 @@ fn read_contribution(
 fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, SessionError> {
     postcard::to_allocvec(value).map_err(|error| SessionError::Bug(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,13 @@ impl Link {
         Self { session, coordinator, deadline_ms, started, events, out, nodes, released: false }
     }
 
+    /// A line to nobody, for tests of what needs no peer.
+    #[cfg(test)]
+    pub(crate) fn to_nobody() -> Self {
+        let ((_, events), (out, _)) = (mpsc::channel(1), mpsc::channel(1));
+        Self::new((SessionRef::from_bytes([0; 16]), "coordinator-1"), u32::MAX, events, out)
+    }
+
     /// Whose stream it is on.
     pub(crate) fn coordinator(&self) -> &str {
         &self.coordinator
@@ -77,7 +84,7 @@ impl Link {
     }
 
     /// Whether this node's last contribution may have left.
-    pub(super) const fn released(&self) -> bool {
+    pub(crate) const fn released(&self) -> bool {
         self.released
     }
 
@@ -237,9 +244,7 @@ mod tests {
 
     #[test]
     fn a_coordinator_cannot_ask_for_an_endless_session() {
-        let (_, events) = mpsc::channel(1);
-        let (out, _) = mpsc::channel(1);
-        let link = Link::new((SessionRef::from_bytes([0; 16]), "coordinator-1"), u32::MAX, events, out);
+        let link = Link::to_nobody();
         assert_eq!(link.deadlines(Protocol::Sign).session_ms, 60_000);
         assert!(link.deadlines(Protocol::Sign).round_ms < 60_000);
         assert_eq!(link.deadlines(Protocol::Aux).round_ms, 15 * 60 * 1000);

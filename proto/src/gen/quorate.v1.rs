@@ -794,6 +794,34 @@ pub struct Waiting {
     #[prost(bytes = "vec", tag = "5")]
     pub approval: ::prost::alloc::vec::Vec<u8>,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SignBatchRequest {
+    /// 1 to 64, and no more bytes together than one request may have.
+    #[prost(message, repeated, tag = "1")]
+    pub requests: ::prost::alloc::vec::Vec<SignRequest>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SignBatchResponse {
+    /// One for each request, in their order.
+    #[prost(message, repeated, tag = "1")]
+    pub answers: ::prost::alloc::vec::Vec<SignBatchAnswer>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SignBatchAnswer {
+    #[prost(oneof = "sign_batch_answer::Answer", tags = "1, 2")]
+    pub answer: ::core::option::Option<sign_batch_answer::Answer>,
+}
+/// Nested message and enum types in `SignBatchAnswer`.
+pub mod sign_batch_answer {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Answer {
+        #[prost(message, tag = "1")]
+        Response(super::SignResponse),
+        /// What Sign would have failed with.
+        #[prost(message, tag = "2")]
+        Failure(super::Failure),
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Signed {
     /// r || s || v with v 27 or 28 and s in the lower half: 65 bytes.
@@ -997,6 +1025,32 @@ pub mod signing_service_client {
                 .insert(GrpcMethod::new("quorate.v1.SigningService", "Sign"));
             self.inner.unary(req, path, codec).await
         }
+        /// Several at once. Each is judged, counted and answered as if it were asked alone; none waits for another's end but the
+        /// answer to all.
+        pub async fn sign_batch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SignBatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SignBatchResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/quorate.v1.SigningService/SignBatch",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("quorate.v1.SigningService", "SignBatch"));
+            self.inner.unary(req, path, codec).await
+        }
         /// What became of an earlier request.
         pub async fn get_signing(
             &mut self,
@@ -1041,6 +1095,15 @@ pub mod signing_service_server {
             &self,
             request: tonic::Request<super::SignRequest>,
         ) -> std::result::Result<tonic::Response<super::SignResponse>, tonic::Status>;
+        /// Several at once. Each is judged, counted and answered as if it were asked alone; none waits for another's end but the
+        /// answer to all.
+        async fn sign_batch(
+            &self,
+            request: tonic::Request<super::SignBatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SignBatchResponse>,
+            tonic::Status,
+        >;
         /// What became of an earlier request.
         async fn get_signing(
             &self,
@@ -1156,6 +1219,51 @@ pub mod signing_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SignSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/quorate.v1.SigningService/SignBatch" => {
+                    #[allow(non_camel_case_types)]
+                    struct SignBatchSvc<T: SigningService>(pub Arc<T>);
+                    impl<
+                        T: SigningService,
+                    > tonic::server::UnaryService<super::SignBatchRequest>
+                    for SignBatchSvc<T> {
+                        type Response = super::SignBatchResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SignBatchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SigningService>::sign_batch(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SignBatchSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

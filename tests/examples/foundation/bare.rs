@@ -91,4 +91,36 @@ impl Shares {
         });
         join(tasks.collect()).await
     }
+
+    /// A presignature, both halves.
+    pub(crate) async fn presign(&self, number: u64) -> Vec<Half> {
+        let parties = connect::<Sign>(2).into_iter().zip(0..);
+        let tasks = self.0.iter().cloned().zip(parties).map(|(share, (ends, me))| {
+            let party = MpcParty::connected(ends);
+            tokio::spawn(async move {
+                let eid = number.to_be_bytes();
+                let signing = cggmp24::signing(ExecutionId::new(&eid), me, &[0, 1], &share);
+                signing
+                    .enforce_reliable_broadcast(true)
+                    .generate_presignature(&mut OsRng, party)
+                    .await
+                    .unwrap()
+            })
+        });
+        join(tasks.collect()).await
+    }
+
+    /// A signature with it: both partial signatures, combined and verified.
+    pub(crate) fn online(&self, halves: Vec<Half>) {
+        let data = DataToSign::digest::<Keccak256>(b"online");
+        let (halves, public): (Vec<_>, Vec<_>) = halves.into_iter().unzip();
+        let partials: Vec<_> = halves.into_iter().map(|half| half.issue_partial_signature(data)).collect();
+        let signature = cggmp24::PartialSignature::combine(&partials, public.first().unwrap(), data).unwrap();
+        let key = self.0.first().unwrap().core.shared_public_key;
+        signature.verify(&key, &data).unwrap();
+    }
 }
+
+/// One party's part of a presignature.
+pub(crate) type Half =
+    (cggmp24::Presignature<Secp256k1>, cggmp24::signing::PresignaturePublicData<Secp256k1>);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quorate_proto::v1;
 use quorate_tests::{Cluster, FRIEND, WALLET, golden, transfer, usdc};
 
+use crate::bare;
 use crate::figures::Figures;
 
 /// Longer than one presignature takes.
@@ -38,5 +39,16 @@ pub(crate) async fn print(payments: u64) {
     println!("\nsignature with a presignature, {} of {payments} (goal: p50 below 4 ms)", online.len());
     online.print("presignature");
     session.print("session");
+    library().await.print("bare library");
     cluster.stop().await;
+}
+
+/// Partial signatures of both parties, combined and verified.
+async fn library() -> Figures {
+    let (shares, mut figures) = (bare::Shares::new().await, Figures::default());
+    for number in 0..3 {
+        let halves = shares.presign(number).await;
+        figures.time(async { shares.online(halves) }).await;
+    }
+    figures
 }

@@ -1,6 +1,7 @@
 //! `quorate sign`: asks the cluster for a signature.
 
 mod authorization;
+mod batch;
 mod transfer;
 
 use std::collections::HashMap;
@@ -59,6 +60,8 @@ pub(crate) enum Sign {
         #[command(flatten)]
         source: MessageSource,
     },
+    /// Sign several at once, each with an answer of its own
+    Batch(batch::Arguments),
 }
 
 /// What every request has.
@@ -96,6 +99,7 @@ pub(crate) async fn run(command: Sign, globals: &Globals, output: Output) -> Res
         Sign::Authorization { request, authorization } => {
             authorization::run(globals, output, request, authorization).await
         }
+        Sign::Batch(batch) => batch::run(globals, batch).await,
     }
 }
 

@@ -1,0 +1,238 @@
+//! The real path on a disk that fails at every step, and contributions that come late.
+
+use quorate_audit::entries;
+use quorate_mpc::{Party, Presignature, SigningShare, fixtures, generate_presignature};
+use quorate_session::{NodeKey, Opening, Terms};
+use quorate_store::{Aftermath, FailingStore, MemStore, Read, Store, update};
+use quorate_types::{BootId, NodeId, PartyIndex};
+use rand_core::OsRng;
+
+use super::*;
+use crate::guard::presign_terms;
+use crate::pool::Boots;
+use crate::testing::{Cluster, NODES, payment, shares};
+
+const BOOT: BootId = BootId::from_bytes([7; 16]);
+
+/// Agent node and service node of a wallet `w`, on disks that fail on command.
+struct Rig {
+    cluster: Cluster,
+    disks: [Arc<FailingStore>; 2],
+    nodes: [Arc<Node>; 2],
+    shares: [SigningShare; 2],
+}
+
+impl Rig {
+    fn new() -> Self {
+        let cluster = Cluster::new();
+        let disks = [(); 2].map(|()| Arc::new(FailingStore::new(Arc::new(MemStore::new()))));
+        let [agent, service, _] = shares();
+        let open = |role: Role, core: quorate_mpc::CoreShare| {
+            let node = node(&cluster, role, &disks[usize::from(role.index())]);
+            let record = cluster.record(role, &cluster.statement("w", &core));
+            let aux = fixtures::group_aux(role.index()).unwrap();
+            let kept = update(&*node.store, |txn| {
+                node.vault.keep_aux(txn, &record.group, &aux)?;
+                node.vault.keep_share(txn, &record, &core)?;
+                node.vault.activate(txn, &record.wallet, record.public_key)
+            });
+            assert!(kept.is_ok());
+            node.documents.put_policy(&cluster.policy("w", 1, "1.00")).unwrap();
+            (node, core.with_aux(&aux.with_tables().unwrap()).unwrap())
+        };
+        let (agent, service) = (open(Role::Agent, agent), open(Role::Service, service));
+        Self { nodes: [agent.0, service.0], shares: [agent.1, service.1], cluster, disks }
+    }
+
+    /// A presignature, made for real, in the pools of both nodes.
+    fn presign(&self) -> B256 {
+        let terms = presign_terms(&self.nodes[0], &"w".parse().unwrap()).ok().unwrap();
+        let (eid, last_words) = self.last_words(&terms);
+        let run = |me: u16, wire| async move {
+            let party = Party { eid: &eid, me, participants: &[0, 1] };
+            generate_presignature(party, &self.shares[usize::from(me)], wire).await
+        };
+        let halves: Vec<Presignature> = fixtures::run(&[0, 1], |transit| vec![transit], run)
+            .into_iter()
+            .map(|half| half.ok().unwrap())
+            .collect();
+        let id = B256::from(eid);
+        for ((node, half), last_word) in self.nodes.iter().zip(halves).zip(last_words) {
+            let peer = NODES[1 - usize::from(node.role.index())].parse().unwrap();
+            let boots = Boots { own: BOOT, peer, theirs: BOOT };
+            let binding = Binding::of(&terms).unwrap();
+            node.pool.put(id, Ready::new((binding, boots), "coordinator-1", (half, last_word)));
+        }
+        id
+    }
+
+    fn last_words(&self, terms: &Terms) -> ([u8; 32], [LastWord; 2]) {
+        let open = |me: PartyIndex| {
+            let key: &Arc<NodeKey> = &self.cluster.keys[usize::from(me)];
+            Opening::new(terms.clone(), me, BOOT, Arc::clone(key), &mut OsRng).unwrap()
+        };
+        let openings = [open(0), open(1)];
+        let opens = openings.each_ref().map(|opening| opening.signed_open().to_vec());
+        let key = |id: &NodeId| {
+            let index = NODES.iter().position(|node| *node == id.as_str())?;
+            Some(self.cluster.keys[index].public())
+        };
+        let channels = openings.map(|opening| opening.agree(&opens, key, [0].into_iter().collect()).unwrap());
+        let eid = *channels[0].eid().as_bytes();
+        (eid, channels.map(|channel| channel.into_last_word(0, 1).unwrap()))
+    }
+
+    /// Asks a node, and says also whether it may have contributed.
+    async fn ask(&self, role: Role, start: v1::StartOnline) -> (Result<Outcome, SessionError>, bool) {
+        let mut link = Link::to_nobody();
+        let outcome = run(&self.nodes[usize::from(role.index())], start, &mut link).await;
+        (outcome, link.released())
+    }
+
+    fn start(&self, id: B256, nonce: u8, contribution: &[u8]) -> v1::StartOnline {
+        let policy = self.nodes[0].documents.policy(&"w".parse().unwrap()).unwrap();
+        let request = v1::StartSign {
+            wallet: "w".to_owned(),
+            payload: Some(payment(nonce)),
+            policy_hash: policy.hash().to_vec(),
+            idempotency_key: "k".to_owned(),
+            agent: None,
+            approval: None,
+        };
+        let (presignature, contribution) = (id.to_vec(), contribution.to_vec());
+        v1::StartOnline { presignature, request: Some(request), contribution }
+    }
+
+    async fn contribution(&self, id: B256) -> Vec<u8> {
+        contributed(self.ask(Role::Agent, self.start(id, 1, &[])).await.0)
+    }
+
+    /// The node's process was killed and is started again.
+    fn restart(&mut self, role: Role) {
+        let at = usize::from(role.index());
+        self.disks[at] = Arc::new(self.disks[at].restart());
+        self.nodes[at] = node(&self.cluster, role, &self.disks[at]);
+    }
+
+    fn charged(&self) -> (bool, usize) {
+        let store: &dyn Read = self.disks[1].as_ref();
+        let Ok(payload) = quorate_proto::payload_from_pb(Some(payment(1))) else { panic!() };
+        let charged = quorate_ledger::charged(store, &"w".parse().unwrap(), payload.hash()).unwrap();
+        let told = entries(store, 1, usize::MAX).unwrap();
+        (charged.is_some(), told.iter().filter(|entry| entry.kind == "sign.contributed").count())
+    }
+}
+
+fn node(cluster: &Cluster, role: Role, disk: &Arc<FailingStore>) -> Arc<Node> {
+    let disk: Arc<dyn Store> = disk.clone();
+    cluster.node(role, &disk)
+}
+
+fn contributed(outcome: Result<Outcome, SessionError>) -> Vec<u8> {
+    match outcome {
+        Ok(Outcome::Contributed(sealed)) => sealed,
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn signature(outcome: Result<Outcome, SessionError>) -> Vec<u8> {
+    match outcome {
+        Ok(Outcome::Signed(signed)) => signed.signature,
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn refused((outcome, released): (Result<Outcome, SessionError>, bool)) -> &'static str {
+    assert!(!released);
+    match outcome {
+        Err(SessionError::Caller { field, .. }) => field,
+        Err(other) => panic!("{other}"),
+        Ok(other) => panic!("{other:?}"),
+    }
+}
+
+/// The sync fails, and the write is on disk or is not. Nothing left the node: after a restart it gives the answer that was
+/// on disk, or none, and never another one.
+#[tokio::test]
+async fn the_agent_node_killed_at_its_sync_contributes_to_one_digest_at_most() {
+    for aftermath in [Aftermath::Kept, Aftermath::Lost] {
+        let mut rig = Rig::new();
+        let id = rig.presign();
+        rig.disks[0].fail_commit_after(0, aftermath);
+        let (outcome, released) = rig.ask(Role::Agent, rig.start(id, 1, &[])).await;
+        assert!(matches!(outcome, Err(SessionError::Fatal(_))));
+        assert!(released, "nobody knows what is on disk");
+        assert!(rig.nodes[0].fatal.reason().is_some(), "the process ends");
+        for start in [rig.start(id, 1, &[]), rig.start(id, 2, &[])] {
+            assert!(rig.ask(Role::Agent, start).await.0.is_err(), "and says nothing more until then");
+        }
+        rig.restart(Role::Agent);
+        assert_eq!(refused(rig.ask(Role::Agent, rig.start(id, 2, &[])).await), "presignature");
+        let same = rig.ask(Role::Agent, rig.start(id, 1, &[])).await;
+        match aftermath {
+            Aftermath::Lost => assert_eq!(refused(same), "presignature"),
+            Aftermath::Kept => {
+                let sealed = contributed(same.0);
+                signature(rig.ask(Role::Service, rig.start(id, 1, &sealed)).await.0);
+            }
+        }
+    }
+}
+
+/// The same of the service node: slot, charge and log are there together or not at all.
+#[tokio::test]
+async fn the_service_node_killed_at_its_sync_signs_one_digest_at_most() {
+    for aftermath in [Aftermath::Kept, Aftermath::Lost] {
+        let mut rig = Rig::new();
+        let id = rig.presign();
+        let sealed = rig.contribution(id).await;
+        rig.disks[1].fail_commit_after(0, aftermath);
+        let (outcome, released) = rig.ask(Role::Service, rig.start(id, 1, &sealed)).await;
+        assert!(matches!(outcome, Err(SessionError::Fatal(_))) && released);
+        rig.restart(Role::Service);
+        let kept = aftermath == Aftermath::Kept;
+        assert_eq!(rig.charged(), (kept, usize::from(kept)), "{aftermath:?}");
+        assert_eq!(refused(rig.ask(Role::Service, rig.start(id, 2, &sealed)).await), "presignature");
+        let same = rig.ask(Role::Service, rig.start(id, 1, &sealed)).await;
+        if kept {
+            let first = signature(same.0);
+            assert_eq!(signature(rig.ask(Role::Service, rig.start(id, 1, &sealed)).await.0), first);
+        } else {
+            assert_eq!(refused(same), "presignature");
+        }
+        assert_eq!(rig.charged(), (kept, usize::from(kept)), "once");
+    }
+}
+
+/// What cannot be written is refused before anything is made of it: a transaction that ends in an error leaves nothing, and
+/// the presignature is gone for good.
+#[tokio::test]
+async fn a_transaction_that_is_given_up_uses_the_presignature_up_and_charges_nothing() {
+    let rig = Rig::new();
+    let (id, other) = (rig.presign(), rig.presign());
+    let sealed = rig.contribution(other).await;
+    assert_eq!(refused(rig.ask(Role::Service, rig.start(id, 1, &sealed)).await), "contribution");
+    assert_eq!(rig.charged(), (false, 0));
+    let right = rig.contribution(id).await;
+    assert_eq!(refused(rig.ask(Role::Service, rig.start(id, 1, &right)).await), "presignature");
+    assert_eq!(rig.charged(), (false, 0));
+}
+
+#[tokio::test]
+async fn a_contribution_is_taken_for_a_minute() {
+    for (age, taken) in [(FRESH_MS, true), (FRESH_MS + 1, false)] {
+        let rig = Rig::new();
+        let id = rig.presign();
+        let sealed = rig.contribution(id).await;
+        rig.cluster.clock.advance(age);
+        let answer = rig.ask(Role::Service, rig.start(id, 1, &sealed)).await;
+        if taken {
+            signature(answer.0);
+        } else {
+            assert_eq!(refused(answer), "presignature", "another one may do");
+        }
+        assert_eq!(rig.charged().0, taken);
+    }
+}
