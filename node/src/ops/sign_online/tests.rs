@@ -69,7 +69,7 @@ impl Rig {
     fn last_words(&self, terms: &Terms) -> ([u8; 32], [LastWord; 2]) {
         let open = |me: PartyIndex| {
             let key: &Arc<NodeKey> = &self.cluster.keys[usize::from(me)];
-            Opening::new(terms.clone(), me, BOOT, Arc::clone(key), &mut OsRng).unwrap()
+            Opening::new(terms.clone(), me, &BOOT.into(), Arc::clone(key), &mut OsRng).unwrap()
         };
         let openings = [open(0), open(1)];
         let opens = openings.each_ref().map(|opening| opening.signed_open().to_vec());
