@@ -5,6 +5,7 @@
 //! the memory of the ceremony's processes. It needs Linux, and `unshare` from util-linux.
 
 use std::fs;
+use std::io::{self, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -65,7 +66,9 @@ fn the_service_is_destroyed_and_every_address_is_swept_offline_and_on_chain() {
     let namespaces = ["--user", "--map-root-user", "--net", "--mount"];
     let permitted = Command::new("unshare").args(namespaces).arg("true").status();
     if !permitted.is_ok_and(|status| status.success()) {
-        eprintln!("NOT RUN: this machine permits no namespaces of one's own, so there is no place without a network");
+        eprintln!(
+            "NOT RUN: this machine permits no namespaces of one's own, so there is no place without a network"
+        );
         return;
     }
     let apart = Command::new("unshare")

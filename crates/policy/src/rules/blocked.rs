@@ -65,10 +65,12 @@ fn in_message(value: &TypedValue, found: &mut Vec<Address>) {
         TypedValue::Address(address) => found.push(*address),
         TypedValue::Array(values) => values.iter().for_each(|value| in_message(value, found)),
         TypedValue::Struct(fields) => fields.iter().for_each(|(_, value)| in_message(value, found)),
-        TypedValue::Bool(_)
-        | TypedValue::Uint(_)
-        | TypedValue::Int(_)
-        | TypedValue::Bytes(_)
-        | TypedValue::Text(_) => {}
+        // Calls, and addresses of other chains, travel as bytes; a word that could be an address may be read as one.
+        TypedValue::Bytes(bytes) => {
+            found.extend(in_calldata(bytes));
+            found.extend(<[u8; 20]>::try_from(bytes.as_ref()).ok().map(Address::from));
+        }
+        TypedValue::Uint(number) => found.extend(in_calldata(&number.to_be_bytes::<32>())),
+        TypedValue::Bool(_) | TypedValue::Int(_) | TypedValue::Text(_) => {}
     }
 }

@@ -60,10 +60,24 @@ fn everybody_a_payload_deals_with_is_looked_up() {
         (Action::TokenApprove { token, spender: stranger, amount }, stranger),
         (Action::TokenPermit { token, owner, spender: stranger, amount, nonce: U256::ZERO }, stranger),
         (Action::ContractCall { to: stranger, selector: None, data: Bytes::new() }, stranger),
-        (Action::TypedData(Box::new(typed)), stranger),
+        (Action::TypedData(Box::new(typed.clone())), stranger),
     ] {
         let codes = codes(&blocked(who), &other(BASE, action.clone()));
         assert!(codes.iter().any(|code| code == "blocked"), "{action:?}: {codes:?}");
+    }
+    // An address of any spelling inside a message: a field of its own, or in the bytes of a call, or as a number.
+    let word = stranger.into_word();
+    for inside in [
+        TypedValue::Address(stranger),
+        TypedValue::Bytes(Bytes::copy_from_slice(stranger.as_slice())),
+        TypedValue::Bytes(word.into()),
+        TypedValue::Bytes([&[0xa9, 5, 0x9c, 0xbb], word.as_slice(), &[0; 32]].concat().into()),
+        TypedValue::Uint(U256::from_be_bytes(word.0)),
+    ] {
+        let message = TypedValue::Array(vec![TypedValue::Struct(vec![("x".to_owned(), inside.clone())])]);
+        let data = TypedData { domain: Domain::default(), message, ..typed.clone() };
+        let codes = codes(&blocked(stranger), &other(BASE, Action::TypedData(Box::new(data))));
+        assert!(codes.iter().any(|code| code == "blocked"), "{inside:?}: {codes:?}");
     }
     let message = Action::PersonalMessage { bytes: Bytes::new(), text: None };
     assert!(!codes(&blocked(stranger), &other(BASE, message)).contains(&"blocked".to_owned()));
