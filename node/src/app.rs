@@ -225,7 +225,7 @@ pub struct Running {
     fatal: Fatal,
     attached: Attached,
     tasks: JoinSet<()>,
-    node: Weak<Node>,
+    store: Weak<dyn Store>,
     health: LocalRunning,
 }
 
@@ -259,7 +259,7 @@ impl Running {
             node = %node.me, role = %node.role, boot = %node.boot, key = %node.key.public(),
             manifest = pinned.manifest().version(), "node started"
         );
-        Self { stop, fatal: node.fatal.clone(), attached, tasks, node: Arc::downgrade(node), health }
+        Self { stop, fatal: node.fatal.clone(), attached, tasks, store: Arc::downgrade(&node.store), health }
     }
 
     /// Whether this node is attached to at least one coordinator and trusts its disk.
@@ -282,12 +282,12 @@ impl Running {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
         self.health.shutdown().await;
-        // A blocking task may still hold the node while it syncs; the store closes with the last of them.
+        // A write may still be under way; the store closes with the last of those who hold it, the thread that writes among them.
         let closing = tokio::time::Instant::now() + CLOSING;
-        while self.node.strong_count() > 0 && tokio::time::Instant::now() < closing {
+        while self.store.strong_count() > 0 && tokio::time::Instant::now() < closing {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        if self.node.strong_count() > 0 {
+        if self.store.strong_count() > 0 {
             tracing::warn!("the store is still in use after the shutdown");
         }
     }
