@@ -274,6 +274,15 @@ impl Running {
         abort.abort();
         self.reload.abort();
         self.health.shutdown().await;
+        let store = self.core.db.handle();
+        drop(self.core);
+        // The thread that writes may hold it a moment longer.
+        let closed = async {
+            while store.strong_count() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        within(CLOSE, "the store's last users", closed).await;
         tracing::info!("stopped");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use quorate_store::{Durable, Read, Store, StoreError, Txn, Writer};
 use tokio::sync::oneshot;
@@ -23,6 +23,11 @@ impl Db {
     pub(crate) fn new(store: Arc<dyn Store>) -> io::Result<Self> {
         let writer = Arc::new(Writer::new(Arc::clone(&store))?);
         Ok(Self { store, writer, broken: CancellationToken::new() })
+    }
+
+    /// Tells whether anybody still has the store open.
+    pub(crate) fn handle(&self) -> Weak<dyn Store> {
+        Arc::downgrade(&self.store)
     }
 
     /// Cancelled once a sync has failed: nothing said after that could be trusted to be on disk.
