@@ -6,8 +6,10 @@ use std::ops::Bound;
 
 use zeroize::Zeroizing;
 
+#[cfg(any(feature = "doubles", feature = "sled"))]
+use crate::Visit;
 use crate::keyspace::{Range, whole_key};
-use crate::{StoreError, Value, Visit};
+use crate::{StoreError, Value};
 
 /// The uncommitted writes: a value, or `None` for a removal.
 #[derive(Default)]
