@@ -243,7 +243,7 @@ impl Question {
             .field("digest", json!(decoded.digest.digest()))
             .field("summary", json!(quoted(&decoded.intent.summary())))
             .field("payload", payload(&request.payload))
-            .field("asked_by", asked_by(request))
+            .field("asked_by", json!(request.agent))
             .field("metadata", json!(request.metadata))
     }
 
@@ -266,12 +266,4 @@ fn payload(payload: &Payload) -> Value {
     } else {
         json!({ payload.kind().as_str(): hex::encode(bytes) })
     }
-}
-
-/// The agent's own signature, as it was brought.
-fn asked_by(request: &Request) -> Value {
-    request.agent.as_ref().map_or(
-        Value::Null,
-        |agent| json!({ "agent_signature": hex::encode(agent.signature), "expires_at": agent.expires_at }),
-    )
 }

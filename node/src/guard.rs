@@ -175,9 +175,9 @@ impl Request {
             idempotency_key: self.key.as_str(),
         };
         let (key, facts) = (self.wallet.agent_key.as_ref(), facts(node, &self.wallet, &self.decoded));
-        let summary = self.summary();
         // Asked anew each time: it may have expired since.
-        let holds = |approval: &&SignedApproval| approval.covers(&self.subject(&summary), facts.now).is_ok();
+        let holds =
+            |approval: &&SignedApproval| approval.covers(&self.subject(&self.summary()), facts.now).is_ok();
         Ok(Facts {
             asked: Asked::check(key, &asking, self.agent.as_ref(), facts.now),
             approved_by: self.approval.as_ref().filter(holds).map_or(&[], SignedApproval::approvers),

@@ -2,11 +2,9 @@
 
 use std::sync::OnceLock;
 
-use quorate_manifest::{Manifest, Namespace};
 use quorate_mpc::fixtures::{group_aux, group_bytes};
-use quorate_mpc::{GroupAux, Moduli};
 use quorate_proto::v1;
-use quorate_recovery::{Entry, Facts, next_entry, seal_aux};
+use quorate_recovery::{Entry, next_entry, seal_aux};
 use quorate_store::{Store, StoreError, update};
 use quorate_types::{B256, PublicKey, Role};
 use serde_json::json;
@@ -79,20 +77,7 @@ fn enrolled(world: &World) {
 
 /// Writes what the cold node seals when a group is enrolled: its auxiliary info, and the first line of its index.
 fn sealed(world: &World) {
-    let document = world.manifest();
-    let manifest = Manifest::parse(&document.body).unwrap();
-    let group = manifest.groups().first().unwrap();
-    let aux = GroupAux::from_bytes(group_bytes(Role::Cold.index()), Moduli::Dev).unwrap();
-    let facts = Facts {
-        cluster: manifest.cluster().clone(),
-        node: group.cold.clone(),
-        role: Role::Cold,
-        group: group.id.clone(),
-        nodes: group.nodes().into_iter().cloned().collect(),
-        manifest_hash: document.hash(Namespace::Manifest),
-        aux_hash: aux.hash(),
-        created_at_ms: 1,
-    };
+    let (facts, aux) = (world.cold_facts(), group_aux(Role::Cold.index()).unwrap());
     let key = quorate_node::identity::load(&world.path("cold/data")).unwrap();
     let plain = seal_aux(&facts, &aux, &key).unwrap();
     let file = age::encrypt_and_armor(&world.recovery().to_public(), &plain).unwrap();

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use age::secrecy::ExposeSecret;
-use quorate_manifest::{Namespace, PersonKey, SignedDocument};
+use quorate_manifest::{Manifest, Namespace, PersonKey, SignedDocument};
+use quorate_mpc::fixtures::group_aux;
+use quorate_recovery::Facts;
 use quorate_store::{Binding, KekConfig, Read, Store};
 use quorate_transport::pki::{Ca, Validity};
 use quorate_transport::{Identity, PeerRole, SpiffeId, TlsFiles};
@@ -145,6 +147,24 @@ impl World {
     pub fn approve(&self, name: &str, body: &[u8]) -> String {
         let key = PrivateKey::read_openssh_file(&self.path(name)).unwrap();
         quorate_manifest::sign(body, Namespace::Approval, &key).unwrap()
+    }
+
+    /// What the cold node signs beside whatever it seals of the group `g1`, whose auxiliary info is the committed dev
+    /// group's.
+    pub fn cold_facts(&self) -> Facts {
+        let document = self.manifest();
+        let manifest = Manifest::parse(&document.body).unwrap();
+        let group = manifest.groups().first().unwrap();
+        Facts {
+            cluster: manifest.cluster().clone(),
+            node: group.cold.clone(),
+            role: Role::Cold,
+            group: group.id.clone(),
+            nodes: group.nodes().into_iter().cloned().collect(),
+            manifest_hash: document.hash(Namespace::Manifest),
+            aux_hash: group_aux(Role::Cold.index()).unwrap().hash(),
+            created_at_ms: 1,
+        }
     }
 
     /// The signed manifest.

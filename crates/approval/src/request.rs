@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use quorate_manifest::MAX_BODY_BYTES;
+use quorate_manifest::read_yaml;
 use quorate_types::{B256, ClusterId, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
@@ -80,12 +80,7 @@ impl ApprovalRequest {
     /// # Errors
     /// [`ApprovalError`], naming the field.
     pub fn parse(body: &[u8]) -> Result<Self, ApprovalError> {
-        if body.len() > MAX_BODY_BYTES {
-            return Err(ApprovalError::Yaml(format!("at most {MAX_BODY_BYTES} bytes are accepted")));
-        }
-        let text = std::str::from_utf8(body).map_err(|_| ApprovalError::Yaml("not UTF-8".to_owned()))?;
-        let draft: Draft =
-            serde_norway::from_str(text).map_err(|error| ApprovalError::Yaml(error.to_string()))?;
+        let draft: Draft = read_yaml(body).map_err(ApprovalError::Yaml)?;
         if draft.approval != FORMAT {
             let reason = format!("expected {FORMAT}");
             return Err(ApprovalError::Invalid { field: "approval", reason });
@@ -107,7 +102,7 @@ impl ApprovalRequest {
             expires_at: draft.expires_at,
         };
         // One spelling: no comment beside the fields that people would read and machines would not.
-        if request.spelled()? != text {
+        if request.spelled()?.as_bytes() != body {
             return Err(ApprovalError::Yaml("not spelled as Quorate spells it".to_owned()));
         }
         Ok(request)

@@ -1,6 +1,6 @@
 //! An order, as people write and sign it.
 
-use quorate_manifest::MAX_BODY_BYTES;
+use quorate_manifest::read_yaml;
 use quorate_types::ClusterId;
 use serde::{Deserialize, Serialize};
 
@@ -70,12 +70,7 @@ impl Order {
     /// # Errors
     /// [`FreezeError`], naming the field.
     pub fn parse(body: &[u8]) -> Result<Self, FreezeError> {
-        if body.len() > MAX_BODY_BYTES {
-            return Err(FreezeError::Yaml(format!("at most {MAX_BODY_BYTES} bytes are accepted")));
-        }
-        let text = std::str::from_utf8(body).map_err(|_| FreezeError::Yaml("not UTF-8".to_owned()))?;
-        let draft: Draft =
-            serde_norway::from_str(text).map_err(|error| FreezeError::Yaml(error.to_string()))?;
+        let draft: Draft = read_yaml(body).map_err(FreezeError::Yaml)?;
         let invalid = |field, reason: String| FreezeError::Invalid { field, reason };
         if draft.freeze != FORMAT {
             return Err(invalid("freeze", format!("expected {FORMAT}")));

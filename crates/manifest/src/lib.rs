@@ -24,6 +24,7 @@ mod recovery;
 mod sign;
 mod validate;
 mod verify;
+mod yaml;
 
 pub use armor::{MAX_SIGNATURE_FILE_BYTES, split_signatures};
 pub use document::{MAX_BODY_BYTES, MAX_SIGNATURE_BYTES, MAX_SIGNATURES, Namespace, SignedDocument};
@@ -36,3 +37,4 @@ pub use person::{Person, PersonKey, PersonKeyError};
 pub use pinned::Pinned;
 pub use sign::sign;
 pub use verify::verify;
+pub use yaml::read_yaml;

@@ -51,12 +51,13 @@ impl AgentRequest<'_> {
     }
 }
 
-/// An agent's signature over a request, as it travels with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An agent's signature over a request, as it travels with it. Serialized for logs, which keep it as proof of who asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AgentSignature {
     /// When the request is void, in Unix milliseconds.
     pub expires_at: UnixMillis,
     /// Ed25519 over [`AgentRequest::text`].
+    #[serde(rename = "agent_signature", serialize_with = "hex::serde::serialize")]
     pub signature: [u8; 64],
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quorate_types::{BootId, NodeId, PartyIndex, Transcript};
+use quorate_types::{BootId, NodeId, PARTIES, PartyIndex, Transcript};
 use rand_core::CryptoRngCore;
 use x25519_dalek::{PublicKey as EphemeralKey, SharedSecret, StaticSecret};
 
@@ -17,9 +17,6 @@ use crate::{
 
 /// Largest signed open accepted, in bytes. The longest honest one is smaller.
 pub const MAX_OPEN_BYTES: usize = 1280;
-
-/// Most marks in an open: one for each participant.
-const PARTIES_AT_MOST: u8 = 3;
 
 /// This node's side of a session that is not agreed yet: its signed open, and the secret behind the open's ephemeral key.
 /// Used once; the secret is wiped when the channel's keys are made, or on drop.
@@ -209,7 +206,7 @@ impl<'a> Open<'a> {
         let (boot, rest) = rest.split_first_chunk()?;
         let (log, rest) = rest.split_first_chunk::<MARK_BYTES>()?;
         let (count, mut rest) = rest.split_first()?;
-        if *count > PARTIES_AT_MOST {
+        if u16::from(*count) > PARTIES {
             return None;
         }
         let mut seen = Vec::new();

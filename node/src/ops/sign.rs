@@ -11,7 +11,7 @@ use quorate_proto::{v1, v1::session_outcome::Outcome};
 use quorate_session::{Recipient, SignedStatement, Statement};
 use quorate_store::Txn;
 use quorate_types::{Role, Signature, WalletId};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::contribution::{Contribution, blame, statement};
 use super::keygen::attestation;
@@ -144,14 +144,6 @@ fn read_contribution(
     Ok((stated.partial, stated.intent))
 }
 
-/// The agent's own signature, where it has a key; it was checked.
-fn asked_by(request: &Request) -> Value {
-    request.agent.as_ref().map_or(
-        Value::Null,
-        |agent| json!({ "agent_signature": hex::encode(agent.signature), "expires_at": agent.expires_at }),
-    )
-}
-
 /// Charge and audit entry, in the transaction that `approval` comes from: two requests cannot both pass a limit that has
 /// room for one. A payload is charged once, however often it is signed.
 ///
@@ -171,7 +163,7 @@ pub(super) fn charge_and_record(
         .field("digest", request.decoded.digest.digest().to_string())
         .field("policy_hash", policy_hash.to_string())
         .field("summary", request.decoded.intent.summary())
-        .field("asked_by", asked_by(request))
+        .field("asked_by", json!(request.agent))
         .field("tier", tier.as_str())
         .field("approved_by", request.approval.as_ref().map(|approval| approval.approvers().to_vec()))
         .field("eid", hex::encode(eid));

@@ -15,15 +15,15 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use quorate_manifest::{Manifest, Namespace};
-use quorate_mpc::fixtures::{group_aux, run};
+use quorate_manifest::Manifest;
+use quorate_mpc::fixtures::run;
 use quorate_mpc::{CoreShare, Party, generate_key};
 use quorate_recovery::{
     Entry, Facts, IndexedWallet, Line, SharePackage, WalletFacts, next_entry, read_index, seal_share,
 };
 use quorate_session::{KeyStatement, NodeKey, Statement};
 use quorate_tests::World;
-use quorate_types::{B256, Role};
+use quorate_types::B256;
 use sha2::{Digest, Sha256};
 
 const INDEX: &str = "index.jsonl";
@@ -77,19 +77,8 @@ struct Cold {
 
 impl Cold {
     fn of(world: &World) -> Self {
-        let document = world.manifest();
-        let manifest = Manifest::parse(&document.body).unwrap();
-        let group = manifest.groups().first().unwrap();
-        let facts = Facts {
-            cluster: manifest.cluster().clone(),
-            node: group.cold.clone(),
-            role: Role::Cold,
-            group: group.id.clone(),
-            nodes: group.nodes().into_iter().cloned().collect(),
-            manifest_hash: document.hash(Namespace::Manifest),
-            aux_hash: group_aux(2).unwrap().hash(),
-            created_at_ms: 1,
-        };
+        let manifest = Manifest::parse(&world.manifest().body).unwrap();
+        let facts = world.cold_facts();
         let born = |me, wire| async move {
             generate_key(Party { eid: &[1; 32], me, participants: &[0, 1, 2] }, wire).await
         };
