@@ -7,7 +7,7 @@ DEMO_DIR ?= .quorate-dev
 BIN := target/release
 CARGO_DENY_VERSION := 0.20.2
 
-.PHONY: help setup build demo down test lint deny doc bench clean-demo
+.PHONY: help setup build demo down drill test lint deny doc bench clean-demo
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ down: ## stops the demo cluster
 
 clean-demo: ## stops the demo cluster and deletes its directory, shares included
 	$(BIN)/quorate --dir $(DEMO_DIR) dev down --wipe
+
+drill: build ## the monthly recovery drill, on a cluster made for it and wiped again
+	deploy/drill.sh $(BIN)
 
 test: setup ## every test CI runs
 	cargo test --workspace --locked

@@ -5,39 +5,33 @@
 //! and the facts an offline ceremony needs beside it, signed by this node. An index beside the files lists them, one
 //! signed line each.
 
+mod file;
 mod index;
 mod package;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use age::armor::{ArmoredReader, ArmoredWriter, Format};
-use quorate_recovery::{Entry, PackageError};
+use quorate_recovery::{Entry, PackageError, Recipients, RecipientsError};
 use quorate_session::NodeKey;
 use quorate_types::{B256, GroupId};
-use sha2::{Digest, Sha256};
 
 use crate::node::Node;
 use crate::sessions::SessionError;
 use crate::vault::WalletRecord;
 
-pub(crate) use package::{Sealer, ToSeal};
+use file::{is_plain_name, prove, sha256, write};
 
-/// Largest sealed file: far above an aux record of about 10 kB.
-const MAX_BYTES: u64 = 1 << 20;
+pub(crate) use file::probe;
+pub(crate) use package::{Sealer, ToSeal};
 
 /// Why nothing was sealed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ColdError {
-    /// The manifest names no one to seal to.
-    #[error("recovery: the manifest names no recipient to seal the recovery share to")]
-    NoRecipient,
-    /// A recipient in the manifest is not an age public key.
-    #[error("recovery[{0}]: {1}")]
-    Recipient(usize, &'static str),
+    /// The manifest names nobody this node could seal to.
+    #[error(transparent)]
+    Recipients(#[from] RecipientsError),
     /// This node has no place for sealed files.
     #[error("cold.export_dir: not configured on this node")]
     NoExportDir,
@@ -166,7 +160,7 @@ impl Cold {
     /// # Errors
     /// [`ColdError`] where there is no recipient, one is malformed, or the directory is not one that can be written.
     pub(crate) fn ready(&self, recipients: &[String]) -> Result<(), ColdError> {
-        parse_recipients(recipients)?;
+        Recipients::read(recipients)?;
         let dir = self.export_dir.as_deref().ok_or(ColdError::NoExportDir)?;
         probe(dir).map_err(|source| ColdError::Disk { path: dir.to_owned(), source })
     }
@@ -205,7 +199,7 @@ impl Cold {
         name: &str,
         plaintext: &[u8],
     ) -> Result<Sealed, ColdError> {
-        let sealed = encrypt(&parse_recipients(recipients)?, plaintext).map_err(ColdError::Seal)?;
+        let sealed = Recipients::read(recipients)?.seal(plaintext).map_err(ColdError::Seal)?;
         let dir = self.export_dir.as_deref().ok_or(ColdError::NoExportDir)?;
         if !is_plain_name(name) {
             return Err(ColdError::Name);
@@ -218,100 +212,15 @@ impl Cold {
     }
 }
 
-fn is_plain_name(name: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
-    (1..=240).contains(&name.len())
-        && name.bytes().all(allowed)
-        && !name.starts_with('.')
-        && !name.ends_with('.')
-}
-
-fn parse_recipients(recipients: &[String]) -> Result<Vec<age::x25519::Recipient>, ColdError> {
-    if recipients.is_empty() {
-        return Err(ColdError::NoRecipient);
-    }
-    let parse = |(i, text): (usize, &String)| text.parse().map_err(|why| ColdError::Recipient(i, why));
-    recipients.iter().enumerate().map(parse).collect()
-}
-
-fn encrypt(recipients: &[age::x25519::Recipient], plaintext: &[u8]) -> io::Result<Vec<u8>> {
-    let recipients = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
-    let encryptor = age::Encryptor::with_recipients(recipients).map_err(io::Error::other)?;
-    let armor = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
-    let mut writer = encryptor.wrap_output(armor)?;
-    writer.write_all(plaintext)?;
-    writer.finish()?.finish()
-}
-
-/// Whether a file can be made in `dir`.
-///
-/// # Errors
-/// Why not.
-pub(crate) fn probe(dir: &Path) -> io::Result<()> {
-    let probe = dir.join(draft_name("probe"));
-    create(&probe)?;
-    fs::remove_file(&probe)
-}
-
-fn draft_name(what: &str) -> String {
-    format!(".{what}.{:016x}.draft", rand::random::<u64>())
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-fn write(dir: &Path, path: &Path, bytes: &[u8]) -> Result<(), ColdError> {
-    let disk = |source| ColdError::Disk { path: path.to_owned(), source };
-    if path.try_exists().map_err(disk)? {
-        return Err(ColdError::Exists(path.to_owned()));
-    }
-    let draft = dir.join(draft_name("sealed"));
-    let written = create(&draft)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        // Sealed bytes only; a leftover is untidy, not a leak.
-        let _leftover = fs::remove_file(&draft);
-    }
-    written.and_then(|()| File::open(dir)?.sync_all()).map_err(disk)
-}
-
-/// Reads the file back and compares it with what was written: an age file for as many recipients, of that length and
-/// hash.
-fn prove(path: &Path, written: &[u8], recipients: usize) -> Result<(), ColdError> {
-    let disk = |source| ColdError::Disk { path: path.to_owned(), source };
-    let file = File::open(path).map_err(disk)?;
-    // Best effort: read from the medium rather than from the page cache.
-    let _best_effort = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-    let mut bytes = Vec::with_capacity(written.len());
-    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(disk)?;
-    let unproven = |reason| ColdError::NotProven { path: path.to_owned(), reason };
-    if bytes.len() != written.len() {
-        return Err(unproven("read back with another length"));
-    }
-    if sha256(&bytes) != sha256(written) {
-        return Err(unproven("read back with another SHA-256"));
-    }
-    let mut header = Vec::new();
-    ArmoredReader::new(&*bytes).take(MAX_BYTES).read_to_end(&mut header).map_err(disk)?;
-    age::Decryptor::new(&*header).map_err(|_| unproven("read back, but not an age file"))?;
-    let stanza: &[u8] = b"\n-> X25519 ";
-    let stanzas = header.windows(stanza.len()).filter(|window| *window == stanza).count();
-    if stanzas < recipients {
-        return Err(unproven("read back, but not sealed to every recipient"));
-    }
-    Ok(())
-}
-
-fn sha256(bytes: &[u8]) -> B256 {
-    B256::from(<[u8; 32]>::from(Sha256::digest(bytes)))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
+    use std::io::Read;
     use std::os::unix::fs::PermissionsExt;
+
+    use age::armor::ArmoredReader;
+
+    use super::*;
 
     fn identity() -> (age::x25519::Identity, String) {
         let identity = age::x25519::Identity::generate();
@@ -364,10 +273,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (_, recipient) = identity();
         let good = [recipient.clone()];
-        assert!(matches!(cold(dir.path()).ready(&[]), Err(ColdError::NoRecipient)));
-        assert!(matches!(cold(dir.path()).seal(&[], "a.age", b"x"), Err(ColdError::NoRecipient)));
+        assert!(matches!(cold(dir.path()).ready(&[]), Err(ColdError::Recipients(RecipientsError::Empty))));
+        assert!(matches!(
+            cold(dir.path()).seal(&[], "a.age", b"x"),
+            Err(ColdError::Recipients(RecipientsError::Empty))
+        ));
         let bad = [recipient, "age1nonsense".to_owned()];
-        assert!(matches!(cold(dir.path()).ready(&bad), Err(ColdError::Recipient(1, _))));
+        assert!(matches!(
+            cold(dir.path()).ready(&bad),
+            Err(ColdError::Recipients(RecipientsError::Malformed(1, _)))
+        ));
         let nowhere = Cold::new(None);
         assert!(matches!(nowhere.ready(&good), Err(ColdError::NoExportDir)));
         assert!(matches!(nowhere.seal(&good, "a.age", b"x"), Err(ColdError::NoExportDir)));

@@ -55,6 +55,9 @@ enum Command {
         /// The age identity that opens it.
         #[arg(long)]
         identity: PathBuf,
+        /// A file with the PIN of the token that the identity is in.
+        #[arg(long)]
+        pin_file: Option<PathBuf>,
         /// Where the draft of the operators' readmission goes: a new file.
         #[arg(long)]
         readmission: PathBuf,
@@ -89,8 +92,13 @@ fn main() -> ExitCode {
     let (code, result) = match cli.command {
         Command::Init { data_dir, id } => (BAD_CONFIGURATION, init(&data_dir, &id)),
         Command::Backup { config, out } => (BAD_CONFIGURATION, backup(&config, &out)),
-        Command::Restore { config, backup, identity, readmission } => {
-            let files = RestoreFiles { backup: &backup, identity: &identity, readmission: &readmission };
+        Command::Restore { config, backup, identity, pin_file, readmission } => {
+            let files = RestoreFiles {
+                backup: &backup,
+                identity: &identity,
+                pin: pin_file.as_deref(),
+                readmission: &readmission,
+            };
             (BAD_CONFIGURATION, restore(&config, &files))
         }
         Command::Readmit { config, document, signature } => {

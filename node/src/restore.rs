@@ -13,8 +13,8 @@ use quorate_audit::Event;
 use quorate_manifest::Pinned;
 use quorate_mpc::{CoreShare, GroupAux};
 use quorate_recovery::{
-    AuxPackage, Entry, PackageError, Readmission, SharePackage, WalletFacts, open_sealed, read_identities,
-    read_index,
+    Answers, AuxPackage, Entry, Identities, PackageError, Readmission, SharePackage, WalletFacts,
+    open_sealed, read_index,
 };
 use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement};
 use quorate_store::{Store, update};
@@ -115,6 +115,8 @@ pub struct RestoreFiles<'a> {
     pub backup: &'a Path,
     /// The age identity that opens it.
     pub identity: &'a Path,
+    /// A file that holds the PIN of the token the identity is in, where it has one.
+    pub pin: Option<&'a Path>,
     /// Where the draft of the operators' readmission goes: a new file.
     pub readmission: &'a Path,
 }
@@ -186,14 +188,14 @@ struct Backup {
 struct Opener<'a> {
     config: &'a Config,
     directory: &'a Path,
-    identities: Vec<age::x25519::Identity>,
+    identities: Identities,
     pinned: &'a Pinned,
 }
 
 impl Backup {
     fn open(config: &Config, files: &RestoreFiles<'_>, pinned: &Pinned) -> Result<Self, RestoreError> {
-        let opener =
-            Opener { config, directory: files.backup, identities: identities(files.identity)?, pinned };
+        let identities = identities(files.identity, files.pin)?;
+        let opener = Opener { config, directory: files.backup, identities, pinned };
         let key = opener.key()?;
         let index = files.backup.join("index.jsonl");
         let text = fs::read(&index).map_err(disk(&index))?;
@@ -223,13 +225,24 @@ fn refused(path: &Path, reason: impl ToString) -> RestoreError {
     RestoreError::File { path: path.to_owned(), reason: reason.to_string() }
 }
 
-fn identities(path: &Path) -> Result<Vec<age::x25519::Identity>, RestoreError> {
-    // Never grows, so that no copy of the secret is left behind.
+/// A secret in a file. Its text never grows, so that no copy is left behind.
+fn secret(path: &Path) -> Result<Zeroizing<String>, RestoreError> {
     let mut text = Zeroizing::new(String::with_capacity(64 * 1024));
     let file = fs::File::open(path).map_err(disk(path))?;
     file.take(64 * 1024).read_to_string(&mut text).map_err(disk(path))?;
-    let reason = "holds no age identity: one line as age-keygen or `quorate recovery combine` writes it";
-    read_identities(&text).ok_or_else(|| refused(path, reason))
+    Ok(text)
+}
+
+fn identities(path: &Path, pin: Option<&Path>) -> Result<Identities, RestoreError> {
+    let pin =
+        pin.map(|pin| Ok::<_, RestoreError>(Zeroizing::new(secret(pin)?.trim().to_owned()))).transpose()?;
+    let answers = Answers::new(pin, |words| tracing::info!("the token: {words}"));
+    Identities::read(&secret(path)?, &answers).map_err(|error| {
+        refused(
+            path,
+            format!("{error}: expected what age-keygen, an age plugin or `quorate recovery combine` writes"),
+        )
+    })
 }
 
 impl Opener<'_> {

@@ -61,6 +61,7 @@ impl Cluster {
             groups: vec![GroupDraft { id: "g".to_owned(), agent, service, cold }],
             operators: vec![person("olga", &operator)],
             approvers: Vec::new(),
+            custodians: vec![],
             quorum: QuorumDraft { operators: 1 },
             recovery: vec![custodian.to_public().to_string()],
             coordinators: vec![CoordinatorDraft { id: "coordinator-1".to_owned() }],

@@ -26,6 +26,9 @@ pub const COORDINATOR: &str = "coordinator-1";
 /// Every world's approvers.
 pub const APPROVERS: [&str; 2] = ["anne", "ben"];
 
+/// Every world's custodian.
+pub const CUSTODIAN: &str = "carla";
+
 /// A cluster on disk. Dropped, it is gone.
 pub struct World {
     dir: TempDir,
@@ -48,6 +51,8 @@ impl World {
             let public = key.public_key().to_openssh().unwrap();
             approvers.push_str(&format!("  - {{name: {name}, key: \"{public}\"}}\n"));
         }
+        let custodian = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap();
+        world.write(CUSTODIAN, custodian.to_openssh(LineEnding::LF).unwrap().as_bytes());
         let recovery = age::x25519::Identity::generate();
         world.write("recovery.key", recovery.to_string().expose_secret().as_bytes());
         let mut nodes = String::new();
@@ -58,9 +63,10 @@ impl World {
         }
         let manifest = format!(
             "manifest: quorate/v1\ncluster: {CLUSTER}\nversion: 1\ndev: true\nnodes:\n{nodes}groups:\n  - {{id: g1, agent: \
-             agent-1, service: service-1, cold: cold-1}}\noperators:\n  - {{name: olga, key: \"{}\"}}\napprovers:\n{approvers}quorum: \
-             {{operators: 1}}\nrecovery: [{}]\ncoordinators: [{{id: {COORDINATOR}}}]\n",
+             agent-1, service: service-1, cold: cold-1}}\noperators:\n  - {{name: olga, key: \"{}\"}}\napprovers:\n{approvers}custodians:\n  \
+             - {{name: {CUSTODIAN}, key: \"{}\"}}\nquorum: {{operators: 1}}\nrecovery: [{}]\ncoordinators: [{{id: {COORDINATOR}}}]\n",
             operator.public_key().to_openssh().unwrap(),
+            custodian.public_key().to_openssh().unwrap(),
             recovery.to_public(),
         );
         world.write("manifest.yaml", manifest.as_bytes());

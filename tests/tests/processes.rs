@@ -9,36 +9,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use quorate_tests::{FRIEND, STRANGER, recover, transfer, usdc};
+use quorate_tests::{FRIEND, STRANGER, programs, recover, transfer, usdc};
 use quorate_types::{Address, B256};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const PROGRAMS: [&str; 3] = ["quorate", "quorate-node", "quorate-coordinator"];
 /// What a signing session may take, and some: the coordinator's own deadline is below it.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Less than the envelopes of one session: when so much has passed, both nodes are in the middle of it.
 const MIDDLE_BYTES: u64 = 20_000;
-
-/// Where the programs of this build are. `cargo test --workspace` makes them; where one is missing, they are made here.
-fn programs() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let target = test.parent().unwrap().parent().unwrap();
-    if !PROGRAMS.iter().all(|program| target.join(program).is_file()) {
-        let packages =
-            ["quorate-cli", "quorate-coordinator", "quorate-node"].map(|name| ["-p", name]).concat();
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--locked", "--features", "dev", "--target-dir"])
-            .arg(target.parent().unwrap())
-            .args(packages)
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
-            .status()
-            .unwrap();
-        assert!(built.success());
-    }
-    target.to_owned()
-}
 
 /// What a command came to.
 struct Ran {
@@ -166,6 +146,16 @@ fn check(answer: &Value, wallet: Address, dollars: u64) {
     let digest = quorate_intent::decode(&transfer(FRIEND, usdc(dollars), dollars)).unwrap().digest.digest();
     assert_eq!(B256::from_slice(&bytes("digest")), digest, "{answer}");
     assert_eq!(recover(&bytes("signature"), digest), wallet, "{answer}");
+}
+
+#[test]
+fn the_monthly_drill_is_held_as_ci_holds_it() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/drill.sh");
+    let held = Command::new(script).arg(programs()).output().unwrap();
+    let said = String::from_utf8_lossy(&held.stdout);
+    let last = said.trim_end().lines().last().unwrap_or_default();
+    let err = String::from_utf8_lossy(&held.stderr);
+    assert!(held.status.success() && last.starts_with("DRILL HELD"), "{said}\n{err}");
 }
 
 #[test]

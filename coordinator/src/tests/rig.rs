@@ -78,6 +78,7 @@ pub(super) fn manifest(version: u64) -> SignedDocument {
         }],
         operators: vec![person],
         approvers: vec![],
+        custodians: vec![],
         quorum: QuorumDraft { operators: 1 },
         recovery: vec![RECIPIENT.to_owned()],
         coordinators: vec![CoordinatorDraft { id: "coordinator-1".to_owned() }],

@@ -33,6 +33,7 @@ fn manifest(cluster: &str) -> Manifest {
         groups: vec![],
         operators: vec![person("alice", ALICE)],
         approvers: vec![person("anne", ANNE), person("ben", BEN)],
+        custodians: vec![],
         quorum: QuorumDraft { operators: 1 },
         recovery: vec![],
         coordinators: vec![CoordinatorDraft { id: "c".to_owned() }],

@@ -58,12 +58,18 @@ impl Head {
         serde_norway::to_string(self).map_err(|error| HeadError::Yaml(error.to_string()))
     }
 
-    /// Checks that operators of `manifest` signed it, one at least, and reads it. The answer holds their names.
+    /// Checks that people of `manifest` who were there signed it, operators and custodians, and one operator at least; and
+    /// reads it. The answer holds their names.
     ///
     /// # Errors
     /// [`HeadError`].
     pub fn verify(document: &SignedDocument, manifest: &Manifest) -> Result<(Self, Vec<String>), HeadError> {
-        let signers = verify(document, Namespace::Ceremony, manifest.operators(), 1)?;
+        let people = [manifest.operators(), manifest.custodians()].concat();
+        let signers = verify(document, Namespace::Ceremony, &people, 1)?;
+        let is_operator = |name: &String| manifest.operators().iter().any(|person| person.name == *name);
+        if !signers.iter().any(is_operator) {
+            return Err(field("signatures", "an operator must be among those who sign".to_owned()));
+        }
         let head: Self =
             serde_norway::from_slice(&document.body).map_err(|error| HeadError::Yaml(error.to_string()))?;
         if head.ceremony != FORMAT {

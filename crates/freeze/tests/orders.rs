@@ -36,6 +36,7 @@ fn manifest() -> Manifest {
         groups: vec![],
         operators: vec![person("alice", ALICE), person("bob", BOB)],
         approvers: vec![person("anne", ANNE)],
+        custodians: vec![],
         quorum: QuorumDraft { operators: 2 },
         recovery: vec![],
         coordinators: vec![CoordinatorDraft { id: "c".to_owned() }],

@@ -27,9 +27,12 @@ pub struct ManifestDraft {
     /// Who signs approvals.
     #[serde(default)]
     pub approvers: Vec<PersonDraft>,
+    /// Who keeps pieces of the recovery identity, and may sign that they were at a ceremony.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub custodians: Vec<PersonDraft>,
     /// How many must sign.
     pub quorum: QuorumDraft,
-    /// age X25519 recipients that cold shares are sealed to.
+    /// age recipients (X25519, or of an age plugin) that cold shares are sealed to.
     #[serde(default)]
     pub recovery: Vec<String>,
     /// Every coordinator.
@@ -138,6 +141,7 @@ impl From<&Manifest> for ManifestDraft {
             groups: manifest.groups().iter().map(group).collect(),
             operators: manifest.operators().iter().map(person).collect(),
             approvers: manifest.approvers().iter().map(person).collect(),
+            custodians: manifest.custodians().iter().map(person).collect(),
             quorum: QuorumDraft { operators: manifest.operator_quorum() },
             recovery: manifest.recovery().to_vec(),
             coordinators: manifest

@@ -29,6 +29,7 @@ pub struct Manifest {
     pub(crate) groups: Vec<Group>,
     pub(crate) operators: Vec<Person>,
     pub(crate) approvers: Vec<Person>,
+    pub(crate) custodians: Vec<Person>,
     pub(crate) operator_quorum: usize,
     pub(crate) recovery: Vec<String>,
     pub(crate) coordinators: Vec<String>,
@@ -88,12 +89,17 @@ impl Manifest {
         &self.approvers
     }
 
+    /// Who keeps pieces of the recovery identity, and may sign a ceremony's transcript beside an operator.
+    pub fn custodians(&self) -> &[Person] {
+        &self.custodians
+    }
+
     /// How many operators must sign: at least 1.
     pub const fn operator_quorum(&self) -> usize {
         self.operator_quorum
     }
 
-    /// age X25519 recipients (`age1…`) that cold shares are sealed to. Never empty where there is a group.
+    /// age recipients (`age1…`, X25519 or of an age plugin) that cold shares are sealed to. Never empty where there is a group.
     pub fn recovery(&self) -> &[String] {
         &self.recovery
     }

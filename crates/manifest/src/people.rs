@@ -1,4 +1,4 @@
-//! The operators and approvers of a manifest.
+//! The operators, approvers and custodians of a manifest.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub(crate) fn check_same_names(list: &str, people: &[Person], known: &[Person]) 
         let by_key = known.iter().find(same_key).map(|other| other.name.as_str());
         let by_name = known.iter().find(same_name).map(|other| other.name.as_str());
         if by_key != by_name || by_key.is_some_and(|name| name != person.name) {
-            let reason = "this name and key belong to different people on the operators list";
+            let reason = "this name and key belong to different people on another list";
             return Err(ManifestError::invalid(format!("{list}[{at}]"), reason));
         }
     }

@@ -1,8 +1,10 @@
 //! Whom cold shares are sealed to.
+//!
+//! Whether a plugin's program is installed is for the node that seals to find out.
 
 use std::collections::BTreeMap;
 
-use age::x25519::Recipient;
+use age::{plugin, x25519};
 
 use crate::ManifestError;
 use crate::validate::{check_count, unique};
@@ -18,11 +20,17 @@ pub(crate) fn read(recipients: &[String], needed: bool) -> Result<Vec<String>, M
     let mut seen = BTreeMap::new();
     for (at, text) in recipients.iter().enumerate() {
         let path = format!("recovery[{at}]");
-        let recipient: Option<Recipient> = text.parse().ok();
-        if recipient.is_none_or(|recipient| recipient.to_string() != *text) {
-            return Err(ManifestError::invalid(path, "expected an age X25519 recipient, age1..."));
+        if !is_recipient(text) {
+            let reason = "expected an age recipient: X25519 (age1...) or an age plugin's (age1NAME1...)";
+            return Err(ManifestError::invalid(path, reason));
         }
         unique(&mut seen, text.as_str(), path)?;
     }
     Ok(recipients.to_vec())
+}
+
+/// In the one spelling it has: bech32 may also be all capitals.
+fn is_recipient(text: &str) -> bool {
+    let x25519 = text.parse::<x25519::Recipient>().is_ok_and(|recipient| recipient.to_string() == text);
+    x25519 || text == text.to_ascii_lowercase() && text.parse::<plugin::Recipient>().is_ok()
 }

@@ -26,6 +26,8 @@ pub(crate) fn manifest(draft: ManifestDraft) -> Result<Manifest, ManifestError> 
     let operators = people::read("operators", &draft.operators)?;
     let approvers = people::read("approvers", &draft.approvers)?;
     people::check_same_names("approvers", &approvers, &operators)?;
+    let custodians = people::read("custodians", &draft.custodians)?;
+    people::check_same_names("custodians", &custodians, &[&operators[..], &approvers].concat())?;
     Ok(Manifest {
         cluster: parse("cluster".to_owned(), &draft.cluster)?,
         version: draft.version,
@@ -37,6 +39,7 @@ pub(crate) fn manifest(draft: ManifestDraft) -> Result<Manifest, ManifestError> 
         groups,
         operators,
         approvers,
+        custodians,
     })
 }
 

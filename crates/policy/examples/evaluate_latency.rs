@@ -72,6 +72,7 @@ fn policy() -> SignedPolicy {
         groups: vec![],
         operators: vec![PersonDraft { name: "operator".to_owned(), key: operator }],
         approvers: vec![],
+        custodians: vec![],
         quorum: QuorumDraft { operators: 1 },
         recovery: vec![],
         coordinators: vec![],

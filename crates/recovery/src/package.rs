@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::facts::{Facts, WalletFacts};
+use crate::identities::Identities;
 
 /// Largest sealed file accepted, in bytes: far above an auxiliary package of some 30 kB.
 pub const MAX_SEALED_BYTES: usize = 1 << 20;
@@ -41,6 +42,11 @@ pub enum PackageError {
         "does not open with this identity: it was sealed to other recipients; look up in the manifest's `recovery` list which identity is needed"
     )]
     WrongIdentity,
+    /// The age plugin of a hardware token did not open it.
+    #[error(
+        "was not opened by the token: {0}; if it asked for a PIN, write the PIN to a file and name it by --pin-file"
+    )]
+    Token(String),
     /// It opens, and holds something else.
     #[error("opens, but is no package of this kind: {0}")]
     Content(String),
@@ -139,32 +145,21 @@ fn field(field: &'static str, reason: impl Into<String>) -> PackageError {
     PackageError::Field { field, reason: reason.into() }
 }
 
-/// The identities in the text of a file as `age-keygen` or `quorate recovery combine` writes it. None where a line is no
-/// identity, or there is none.
-pub fn read_identities(text: &str) -> Option<Vec<age::x25519::Identity>> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let identities = lines.map(|line| line.parse().ok()).collect::<Option<Vec<_>>>()?;
-    (!identities.is_empty()).then_some(identities)
-}
-
 /// What an armored age file holds.
 ///
 /// # Errors
 /// [`PackageError::NotSealed`] or [`PackageError::WrongIdentity`].
-pub fn open_sealed(
-    sealed: &[u8],
-    identities: &[age::x25519::Identity],
-) -> Result<Zeroizing<Vec<u8>>, PackageError> {
+pub fn open_sealed(sealed: &[u8], identities: &Identities) -> Result<Zeroizing<Vec<u8>>, PackageError> {
     if sealed.len() > MAX_SEALED_BYTES {
         return Err(PackageError::NotSealed(format!("{} bytes, at most {MAX_SEALED_BYTES}", sealed.len())));
     }
     let broken = |error: &dyn std::fmt::Display| PackageError::NotSealed(error.to_string());
     let decryptor = age::Decryptor::new(ArmoredReader::new(sealed)).map_err(|error| broken(&error))?;
-    let identities = identities.iter().map(|identity| identity as &dyn age::Identity);
-    let mut reader = decryptor.decrypt(identities).map_err(|error| match error {
+    let mut reader = decryptor.decrypt(identities.iter()).map_err(|error| match error {
         age::DecryptError::NoMatchingKeys | age::DecryptError::KeyDecryptionFailed => {
             PackageError::WrongIdentity
         }
+        error @ age::DecryptError::Plugin(_) => PackageError::Token(error.to_string().replace('\n', " ")),
         other => broken(&other),
     })?;
     // Large enough never to grow, so that no copy is left behind by a reallocation.
@@ -177,7 +172,7 @@ pub fn open_sealed(
 fn open(
     sealed: &[u8],
     kind: &str,
-    identities: &[age::x25519::Identity],
+    identities: &Identities,
     manifest: &Manifest,
 ) -> Result<Body, PackageError> {
     let plain = open_sealed(sealed, identities)?;
@@ -229,11 +224,7 @@ impl SharePackage {
     ///
     /// # Errors
     /// [`PackageError`]; it says what is wrong and holds nothing secret.
-    pub fn open(
-        sealed: &[u8],
-        identities: &[age::x25519::Identity],
-        manifest: &Manifest,
-    ) -> Result<Self, PackageError> {
+    pub fn open(sealed: &[u8], identities: &Identities, manifest: &Manifest) -> Result<Self, PackageError> {
         let mut body = open(sealed, SHARE, identities, manifest)?;
         let wallet = body.wallet.take().ok_or_else(|| PackageError::Content("no wallet".to_owned()))?;
         wallet.check(&body.facts, manifest).map_err(|reason| field("wallet", reason))?;
@@ -263,11 +254,7 @@ impl AuxPackage {
     ///
     /// # Errors
     /// [`PackageError`]; it says what is wrong and holds nothing secret.
-    pub fn open(
-        sealed: &[u8],
-        identities: &[age::x25519::Identity],
-        manifest: &Manifest,
-    ) -> Result<Self, PackageError> {
+    pub fn open(sealed: &[u8], identities: &Identities, manifest: &Manifest) -> Result<Self, PackageError> {
         let body = open(sealed, AUX, identities, manifest)?;
         let moduli = if manifest.is_dev() { Moduli::Dev } else { Moduli::Production };
         let aux = GroupAux::from_bytes(&secret(&body)?, moduli)

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use quorate_intent::{ChainId, chain_by_name};
 use quorate_manifest::{DocumentError, Manifest, Namespace, SignedDocument, verify};
-use quorate_types::{Address, B256, ClusterId};
+use quorate_types::{Address, B256, ClusterId, UnixMillis};
 use serde::Deserialize;
 
 /// The first field of every sweep policy of this version.
@@ -39,6 +40,8 @@ struct Draft {
     version: u64,
     /// Chain, by name or number, to the one address money may go to there.
     destinations: BTreeMap<String, Address>,
+    /// When it is no longer to be used, as RFC 3339 has it. Absent: never.
+    expires: Option<String>,
 }
 
 /// A sweep policy that a quorum of operators signed.
@@ -48,24 +51,38 @@ pub struct SweepPolicy {
     pub version: u64,
     /// Names it in transcripts.
     pub hash: B256,
+    expires: Option<Timestamp>,
     destinations: BTreeMap<ChainId, Address>,
 }
 
 impl SweepPolicy {
-    /// Checks the signatures against the operators of `manifest`, then reads it.
+    /// Checks the signatures against the operators of `manifest`, then reads it. `now` is in Unix milliseconds.
     ///
     /// # Errors
-    /// [`SweepPolicyError`] where a signature does not hold, too few signed, a field cannot be right, or it is for
-    /// another cluster.
-    pub fn verify(document: &SignedDocument, manifest: &Manifest) -> Result<Self, SweepPolicyError> {
+    /// [`SweepPolicyError`] where a signature does not hold, too few signed, a field cannot be right, it is for another
+    /// cluster, or it has expired.
+    pub fn verify(
+        document: &SignedDocument,
+        manifest: &Manifest,
+        now: UnixMillis,
+    ) -> Result<Self, SweepPolicyError> {
         verify(document, Namespace::Sweep, manifest.operators(), manifest.operator_quorum())?;
         let draft = Draft::parse(&document.body)?;
         if draft.cluster != *manifest.cluster() {
             let reason = format!("is {}, the manifest is of {}", draft.cluster, manifest.cluster());
             return Err(invalid("cluster", reason));
         }
-        let destinations = draft.destinations()?;
-        Ok(Self { version: draft.version, hash: document.hash(Namespace::Sweep), destinations })
+        let (destinations, expires) = (draft.destinations()?, draft.expires()?);
+        if let Some(expires) =
+            expires.filter(|expires| i128::from(now) >= i128::from(expires.as_millisecond()))
+        {
+            let reason = format!(
+                "was {expires}, and this machine's clock is past it: set the clock if it is wrong, or have the operators sign a \
+                 new one, or type the address twice"
+            );
+            return Err(invalid("expires", reason));
+        }
+        Ok(Self { version: draft.version, hash: document.hash(Namespace::Sweep), expires, destinations })
     }
 
     /// Checks a policy before anybody signs it.
@@ -73,7 +90,14 @@ impl SweepPolicy {
     /// # Errors
     /// As [`SweepPolicy::verify`], for all but the signatures.
     pub fn check(body: &[u8]) -> Result<(), SweepPolicyError> {
-        Draft::parse(body)?.destinations().map(drop)
+        let draft = Draft::parse(body)?;
+        draft.expires()?;
+        draft.destinations().map(drop)
+    }
+
+    /// When it is no longer to be used, in Unix milliseconds. None: never.
+    pub fn expires_at_ms(&self) -> Option<UnixMillis> {
+        self.expires.and_then(|expires| expires.as_millisecond().try_into().ok())
     }
 
     /// Where money goes on a chain. None where the policy names no address there.
@@ -96,6 +120,13 @@ impl Draft {
             return Err(invalid("destinations", "names no chain"));
         }
         Ok(draft)
+    }
+
+    fn expires(&self) -> Result<Option<Timestamp>, SweepPolicyError> {
+        let read = |text: &String| {
+            text.parse().map_err(|_| invalid("expires", "expected a moment such as 2027-06-30T00:00:00Z"))
+        };
+        self.expires.as_ref().map(read).transpose()
     }
 
     fn destinations(&self) -> Result<BTreeMap<ChainId, Address>, SweepPolicyError> {
@@ -143,6 +174,7 @@ mod tests {
                 "gone",
             ),
             ("version: 2", "version: 2\nsurprise: 1", "surprise"),
+            ("version: 2", "version: 2\nexpires: tomorrow", "expires: expected a moment"),
         ] {
             assert!(GOOD.contains(from), "{from}");
             let refused = SweepPolicy::check(GOOD.replace(from, to).as_bytes()).unwrap_err().to_string();

@@ -62,6 +62,9 @@ pub(crate) struct New {
     /// Someone who approves what policies do not sign without people, and their ssh public key; repeat for more
     #[arg(long = "approver", value_name = "NAME=FILE", value_parser = operator)]
     approvers: Vec<(String, PathBuf)>,
+    /// Someone who keeps a piece of the recovery identity, and their ssh public key; repeat for more
+    #[arg(long = "custodian", value_name = "NAME=FILE", value_parser = operator)]
+    custodians: Vec<(String, PathBuf)>,
     /// How many operators must sign
     #[arg(long, default_value_t = 1)]
     quorum: usize,
@@ -101,6 +104,7 @@ fn new(command: New) -> Result<Answer, Refusal> {
         groups: Vec::new(),
         operators: command.operators.into_iter().map(person).collect::<Result<_, Refusal>>()?,
         approvers: command.approvers.into_iter().map(person).collect::<Result<_, Refusal>>()?,
+        custodians: command.custodians.into_iter().map(person).collect::<Result<_, Refusal>>()?,
         quorum: QuorumDraft { operators: command.quorum },
         recovery: command.recovery,
         coordinators: command.coordinator.iter().map(|id| CoordinatorDraft { id: id.to_string() }).collect(),

@@ -30,6 +30,7 @@ pub(super) fn write(
         operators: vec![PersonDraft { name: "operator".to_owned(), key: operator.to_owned() }],
         // The same person with the same key.
         approvers: vec![PersonDraft { name: "operator".to_owned(), key: operator.to_owned() }],
+        custodians: vec![],
         quorum: QuorumDraft { operators: 1 },
         recovery: vec![recovery],
         coordinators: vec![CoordinatorDraft { id: COORDINATOR.to_owned() }],

@@ -6,7 +6,7 @@ use clap::Args;
 use quorate_intent::ChainId;
 use quorate_manifest::Manifest;
 use quorate_recovery::SweepPolicy;
-use quorate_types::Address;
+use quorate_types::{Address, Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::refusal::{OrRefuse, Refusal};
@@ -54,7 +54,7 @@ impl To {
     pub(crate) fn destination(&self, manifest: &Manifest) -> Result<Destination, Refusal> {
         if let Some(file) = &self.sweep_policy {
             let document = ssh::document(file, &self.sweep_policy_signature)?;
-            let verified = SweepPolicy::verify(&document, manifest).map_err(|error| {
+            let verified = SweepPolicy::verify(&document, manifest, SystemClock.now()).map_err(|error| {
                 Refusal::invalid(format!("{}: {error}; nothing was signed", file.display()))
                     .field("--sweep-policy")
                     .next("take the sweep policy and the signatures your operators made for this cluster")

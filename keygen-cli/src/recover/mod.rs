@@ -12,9 +12,9 @@ mod sweep;
 
 pub(crate) use destination::{Destination, To};
 pub(crate) use journal::{Broadcast, Job, Journal, Swept};
-pub(crate) use party::{Parties, Party, serve};
 #[cfg(feature = "spof")]
-pub(crate) use party::{harden, identities};
+pub(crate) use party::harden;
+pub(crate) use party::{Parties, Party, serve};
 pub(crate) use plan::{FleetPlan, Move, Plan, WalletPlan};
 pub(crate) use qr::QrCode;
 pub(crate) use record::Record;

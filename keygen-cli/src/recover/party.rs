@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use clap::Args;
 use quorate_manifest::Manifest;
 use quorate_recovery::{
-    AuxPackage, Ceremony, CeremonyError, Frame, Hello, Pipe, SharePackage, read_identities, write_frame,
+    Answers, AuxPackage, Ceremony, CeremonyError, Frame, Hello, Identities, Pipe, SharePackage, write_frame,
 };
 use quorate_types::{Payload, Signature, WalletId};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::source::{Chosen, Files};
 use crate::check;
 use crate::files as disk;
+use crate::output::Output;
 use crate::refusal::{OrRefuse, Refusal};
 
 /// One party's process. `quorate recover` starts two of them itself.
@@ -27,8 +28,19 @@ pub(crate) struct Party {
     share: PathBuf,
     #[arg(long)]
     aux: PathBuf,
-    #[arg(long)]
+    #[command(flatten)]
+    opener: Opener,
+}
+
+/// What opens sealed files.
+#[derive(Args, Clone)]
+pub(crate) struct Opener {
+    /// The age identity that opens the files; of a hardware token, what its age plugin wrote
+    #[arg(long, value_name = "FILE")]
     identity: PathBuf,
+    /// A file with the token's PIN, where it asks for one
+    #[arg(long, value_name = "FILE")]
+    pin_file: Option<PathBuf>,
 }
 
 /// Before any secret is read: no core dump, and no other process of this user reads its memory.
@@ -56,7 +68,7 @@ pub(crate) fn serve(party: &Party) -> Result<(), Refusal> {
 
 fn open(party: &Party) -> Result<(SharePackage, AuxPackage), Refusal> {
     let manifest = Manifest::parse(&disk::read(&party.manifest)?).or_invalid(party.manifest.display())?;
-    let identities = identities(&party.identity)?;
+    let identities = party.opener.identities()?;
     let share = SharePackage::open(&disk::read(&party.share)?, &identities, &manifest)
         .or_invalid(party.share.display())?;
     let aux =
@@ -64,17 +76,35 @@ fn open(party: &Party) -> Result<(SharePackage, AuxPackage), Refusal> {
     Ok((share, aux))
 }
 
-/// The identities in a file as `age-keygen` writes it.
-pub(crate) fn identities(path: &Path) -> Result<Vec<age::x25519::Identity>, Refusal> {
-    // Never grows, so that no copy of the secret is left behind.
+impl Opener {
+    /// The identities in the file.
+    pub(crate) fn identities(&self) -> Result<Identities, Refusal> {
+        let path = &self.identity;
+        let pin = self.pin_file.as_deref().map(secret).transpose()?;
+        let answers = Answers::new(pin.map(|pin| Zeroizing::new(pin.trim().to_owned())), |words| {
+            Output::new(false).note(words)
+        });
+        Identities::read(&secret(path)?, &answers).map_err(|error| {
+            Refusal::invalid(format!("{}: {error}", path.display()))
+                .field("--identity")
+                .next("one line as age-keygen, an age plugin or `recovery combine` writes it")
+        })
+    }
+
+    fn arguments(&self, command: &mut Command) {
+        command.arg("--identity").arg(&self.identity);
+        if let Some(pin) = &self.pin_file {
+            command.arg("--pin-file").arg(pin);
+        }
+    }
+}
+
+/// A secret in a file. Its text never grows, so that no copy is left behind.
+fn secret(path: &Path) -> Result<Zeroizing<String>, Refusal> {
     let mut text = Zeroizing::new(String::with_capacity(64 * 1024));
     let file = std::fs::File::open(path).or_invalid(path.display())?;
     file.take(64 * 1024).read_to_string(&mut text).or_invalid(path.display())?;
-    read_identities(&text).ok_or_else(|| {
-        Refusal::invalid(format!("{}: holds no age identity", path.display()))
-            .field("--identity")
-            .next("one line as age-keygen or `recovery combine` writes it")
-    })
+    Ok(text)
 }
 
 /// Two running parties whose packages belong together.
@@ -127,15 +157,16 @@ impl Parties {
 
 fn spawn(files: &Files, chosen: &Chosen) -> Result<(Waited, Pipe<ChildStdout, ChildStdin>), Refusal> {
     let program = std::env::current_exe().or_internal("finding this program")?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(["recover", "party", "--manifest"])
         .arg(&files.trust.manifest)
         .arg("--share")
         .arg(&chosen.share)
         .arg("--aux")
-        .arg(&chosen.aux)
-        .arg("--identity")
-        .arg(&files.identity)
+        .arg(&chosen.aux);
+    files.opener.arguments(&mut command);
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         // It says what is wrong on the pipe; only a crash speaks here.

@@ -8,6 +8,7 @@ use quorate_manifest::{Manifest, PersonKey, Pinned, SignedDocument};
 use quorate_recovery::{Entry, IndexedWallet, read_index};
 use quorate_types::{Address, WalletId};
 
+use super::party::Opener;
 use crate::files;
 use crate::refusal::{OrRefuse, Refusal};
 
@@ -36,9 +37,8 @@ pub(crate) struct Files {
     /// A node's directory of sealed files with its index.jsonl; give two, of two nodes
     #[arg(long, value_name = "DIR", required = true)]
     package: Vec<PathBuf>,
-    /// The age identity that opens the files
-    #[arg(long, value_name = "FILE")]
-    pub(crate) identity: PathBuf,
+    #[command(flatten)]
+    pub(crate) opener: Opener,
     /// The ceremony's transcript, appended to
     #[arg(long, value_name = "FILE", default_value = "ceremony.jsonl")]
     pub(crate) transcript: PathBuf,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 
-use quorate_tests::{Golden, WALLET, World, golden};
+use quorate_tests::{CUSTODIAN, Golden, WALLET, World, golden};
 use quorate_types::{Address, Role, SystemClock};
 use tempfile::TempDir;
 
@@ -93,7 +93,9 @@ impl Bench {
         for name in ["manifest.yaml", "manifest.sig", "recovery.key"] {
             fs::copy(world.path(name), dir.path().join(name)).unwrap();
         }
-        fs::copy(world.path("operator"), dir.path().join("operator.key")).unwrap();
+        for (name, key) in [("operator", "operator.key"), (CUSTODIAN, "custodian.key")] {
+            fs::copy(world.path(name), dir.path().join(key)).unwrap();
+        }
         let root = world.operator().public_key().to_openssh().unwrap();
         fs::write(dir.path().join("root.pub"), root).unwrap();
         Self { dir: Place::Own(dir) }

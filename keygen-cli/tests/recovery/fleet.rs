@@ -84,7 +84,17 @@ fn a_fleet_is_swept_although_the_run_is_killed_and_a_file_is_damaged() {
     fs::write(bench.path("sweep.yaml.sig"), wrong).unwrap();
     let refused = error(&bench.run(&args(&by_policy)));
     assert!(refused.contains("sweep.yaml") && refused.contains("nothing was signed"), "{refused}");
-    fs::write(bench.path("sweep.yaml.sig"), world.sign(policy.as_bytes(), Namespace::Sweep)).unwrap();
+    let signed = |text: &str| {
+        fs::write(bench.path("sweep.yaml"), text).unwrap();
+        fs::write(bench.path("sweep.yaml.sig"), world.sign(text.as_bytes(), Namespace::Sweep)).unwrap();
+    };
+    signed(&format!("{policy}expires: 2026-01-01T00:00:00Z\n"));
+    let refused = error(&bench.run(&args(&by_policy)));
+    assert!(
+        refused.contains("expires: was 2026-01-01") && refused.contains("nothing was signed"),
+        "{refused}"
+    );
+    signed(&policy);
 
     // One of the four has a damaged share: the others are swept, and it is named.
     let share = bench.file("agent", ".share.age");

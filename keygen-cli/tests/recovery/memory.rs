@@ -8,7 +8,7 @@ use k256::elliptic_curve::PrimeField;
 use k256::{ProjectivePoint, Scalar};
 use memchr::memmem;
 use quorate_manifest::Manifest;
-use quorate_recovery::SharePackage;
+use quorate_recovery::{Answers, Identities, SharePackage};
 use quorate_types::{Address, PublicKey};
 
 use crate::bench::Bench;
@@ -35,10 +35,10 @@ impl Secrets {
     /// Of two parties' packages: the test makes the key that the ceremony must not.
     pub(crate) fn of(bench: &Bench, files: [&std::path::Path; 2]) -> Self {
         let manifest = Manifest::parse(&fs::read(bench.path("manifest.yaml")).unwrap()).unwrap();
-        let identity = fs::read_to_string(bench.path("recovery.key")).unwrap().trim().parse().unwrap();
-        let packages = files.map(|file| {
-            SharePackage::open(&fs::read(file).unwrap(), std::slice::from_ref(&identity), &manifest).unwrap()
-        });
+        let identity = fs::read_to_string(bench.path("recovery.key")).unwrap();
+        let identity = Identities::read(&identity, &Answers::new(None, |_| ())).unwrap();
+        let packages =
+            files.map(|file| SharePackage::open(&fs::read(file).unwrap(), &identity, &manifest).unwrap());
         // The record ends with the share.
         let shares = packages.each_ref().map(|package| {
             let bytes = package.share.to_bytes().unwrap();

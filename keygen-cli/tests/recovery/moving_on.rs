@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use quorate_tests::{Cluster, FRIEND, WALLET, World, golden};
+use quorate_tests::{CUSTODIAN, Cluster, FRIEND, WALLET, World, golden};
 use quorate_transport::PeerRole;
 use quorate_types::Role;
 use serde_json::Value;
@@ -111,7 +111,7 @@ fn drilled(operator: &Operator) {
     bench.recover("drill", ["service", "cold"], &["--out", "drill.json"]).json();
 }
 
-/// The transcript: signed by an operator, checked offline, and on record step by step.
+/// The transcript: signed by a custodian and an operator, checked offline, and on record step by step.
 fn told(operator: &Operator) {
     let bench = &operator.bench;
     let confirm = address().to_string();
@@ -119,11 +119,16 @@ fn told(operator: &Operator) {
     let signed = bench.recover("sign", ["service", "cold"], &args).json();
     let unsigned = operator.refusal(&["ceremony", "transcript", "ceremony.jsonl"]);
     assert!(unsigned["next"].as_str().unwrap().contains("sign-transcript"), "{unsigned}");
-    bench.run(&["--json", "recover", "sign-transcript", "ceremony.jsonl", "--key", "operator.key"]).json();
     let trust = ["--manifest", "manifest.yaml", "--manifest-signature", "manifest.sig", "--root", "root.pub"];
     let check = [&["--json", "recover", "transcript", "--file", "ceremony.jsonl"][..], &trust].concat();
+    let sign =
+        |key| bench.run(&["--json", "recover", "sign-transcript", "ceremony.jsonl", "--key", key]).json();
+    sign("custodian.key");
+    let alone = bench.run(&check);
+    assert!(alone.code == 4 && alone.stdout.contains("an operator must be among"), "{}", alone.stdout);
+    sign("operator.key");
     let checked = bench.run(&check).json();
-    assert_eq!(checked["signers"], serde_json::json!(["olga"]));
+    assert_eq!(checked["signers"], serde_json::json!([CUSTODIAN, "olga"]));
     let steps = checked["steps"].as_array().unwrap().len();
 
     // As docs/ceremony.md has it.

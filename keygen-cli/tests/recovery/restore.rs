@@ -20,8 +20,12 @@ fn service(world: &World) -> quorate_node::Config {
 
 fn try_restore(world: &World, backup: &str, identity: &str) -> Result<quorate_node::RestoreReport, String> {
     let (backup, identity) = (world.path(backup), world.path(identity));
-    let files =
-        RestoreFiles { backup: &backup, identity: &identity, readmission: &world.path("readmission.yaml") };
+    let files = RestoreFiles {
+        backup: &backup,
+        identity: &identity,
+        pin: None,
+        readmission: &world.path("readmission.yaml"),
+    };
     restore(&service(world), &files, Arc::new(SystemClock)).map_err(|error| error.to_string())
 }
 

@@ -140,8 +140,8 @@ fn a_cold_vault_keeps_no_secret() {
     // The file is all that is left of the share, and it is whole.
     let sealed = std::fs::read(file.path()).unwrap();
     assert!(sealed.len() < 4_096, "{} bytes a wallet", sealed.len());
-    let custodian = std::slice::from_ref(&cluster.custodian);
-    let package = quorate_recovery::SharePackage::open(&sealed, custodian, manifest.manifest()).unwrap();
+    let custodian = cluster.custodian.clone().into();
+    let package = quorate_recovery::SharePackage::open(&sealed, &custodian, manifest.manifest()).unwrap();
     let recovered = package.share;
     assert_eq!((recovered.public_key().unwrap(), recovered.party()), (record.public_key, 2));
     assert_eq!(*recovered.to_bytes().unwrap(), *bytes);

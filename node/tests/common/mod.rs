@@ -66,6 +66,7 @@ impl Cluster {
                 key: operator.public_key().to_openssh().unwrap(),
             }],
             approvers: Vec::new(),
+            custodians: vec![],
             quorum: QuorumDraft { operators: 1 },
             recovery: vec![age::x25519::Identity::generate().to_public().to_string()],
             coordinators: vec![CoordinatorDraft { id: "coordinator-1".into() }],

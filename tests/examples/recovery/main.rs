@@ -19,7 +19,8 @@ use quorate_manifest::Manifest;
 use quorate_mpc::fixtures::run;
 use quorate_mpc::{CoreShare, Party, generate_key};
 use quorate_recovery::{
-    Entry, Facts, IndexedWallet, Line, SharePackage, WalletFacts, next_entry, read_index, seal_share,
+    Entry, Facts, Identities, IndexedWallet, Line, SharePackage, WalletFacts, next_entry, read_index,
+    seal_share,
 };
 use quorate_session::{KeyStatement, NodeKey, Statement};
 use quorate_tests::World;
@@ -71,7 +72,8 @@ struct Cold {
     manifest: Manifest,
     facts: Facts,
     key: NodeKey,
-    identity: age::x25519::Identity,
+    recipient: age::x25519::Recipient,
+    identity: Identities,
     share: CoreShare,
 }
 
@@ -85,7 +87,14 @@ impl Cold {
         let shares = run(&[0, 1, 2], |transit| vec![transit], born);
         let share = shares.into_iter().nth(2).unwrap().ok().unwrap();
         let key = quorate_node::identity::load(&world.path("cold/data")).unwrap();
-        Self { facts, key, share, identity: world.recovery(), manifest }
+        Self {
+            facts,
+            key,
+            share,
+            recipient: world.recovery().to_public(),
+            identity: world.recovery().into(),
+            manifest,
+        }
     }
 
     /// One wallet's package, sealed, and what the index says of it.
@@ -105,7 +114,7 @@ impl Cold {
         let signed = statement.sign(&self.facts.node, &self.key).unwrap();
         let wallet = WalletFacts::new(&signed, self.key.public(), &self.share.public_shares()).unwrap();
         let plain = seal_share(&self.facts, &wallet, &self.share, &self.key).unwrap();
-        let file = age::encrypt_and_armor(&self.identity.to_public(), &plain).unwrap();
+        let file = age::encrypt_and_armor(&self.recipient, &plain).unwrap();
         let entry = Entry {
             version: 1,
             sequence: 0,
@@ -154,7 +163,7 @@ impl Cold {
         let shares = files.filter(|file| file.extension().is_some_and(|ending| ending == "age"));
         for file in shares.take(count) {
             let sealed = fs::read(file).unwrap();
-            SharePackage::open(&sealed, std::slice::from_ref(&self.identity), &self.manifest).unwrap();
+            SharePackage::open(&sealed, &self.identity, &self.manifest).unwrap();
         }
     }
 }

@@ -156,6 +156,7 @@ static MANIFEST: LazyLock<Manifest> = LazyLock::new(|| {
         groups: vec![],
         operators: vec![PersonDraft { name: "olga".to_owned(), key: operator }],
         approvers: vec![],
+        custodians: vec![],
         quorum: QuorumDraft { operators: 1 },
         recovery: vec![],
         coordinators: vec![],

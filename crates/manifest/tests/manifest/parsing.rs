@@ -80,8 +80,16 @@ fn every_refusal_names_its_field() {
         ),
         ("operators: 2 }", "operators: 0 }", "quorum.operators: must be 1 to 2, got 0"),
         ("operators: 2 }", "operators: 3 }", "quorum.operators: must be 1 to 2, got 3"),
-        (RECIPIENT, "age1qqqq", "recovery[0]: expected an age X25519 recipient, age1..."),
-        (RECIPIENT, &RECIPIENT.to_uppercase(), "recovery[0]: expected an age X25519 recipient, age1..."),
+        (
+            RECIPIENT,
+            "age1qqqq",
+            "recovery[0]: expected an age recipient: X25519 (age1...) or an age plugin's (age1NAME1...)",
+        ),
+        (
+            RECIPIENT,
+            &RECIPIENT.to_uppercase(),
+            "recovery[0]: expected an age recipient: X25519 (age1...) or an age plugin's (age1NAME1...)",
+        ),
         ("id: coordinator-1", "id: a/b", "coordinators[0].id: expected 1 to 63 of a-z, 0-9 and inner '-'"),
     ];
     for (from, to, expected) in cases {
@@ -113,7 +121,7 @@ fn a_group_needs_somewhere_to_seal_its_cold_share() {
 fn someone_on_two_lists_is_one_person() {
     let approvers =
         |name: &str| swap("approvers:\n  - name: Alice", &format!("approvers:\n  - name: {name}"));
-    let expected = "approvers[0]: this name and key belong to different people on the operators list";
+    let expected = "approvers[0]: this name and key belong to different people on another list";
     for name in ["Bob", "alice", "Carol"] {
         assert_eq!(refusal(&approvers(name)), expected, "{name}");
     }

@@ -84,6 +84,7 @@ pub(crate) fn draft() -> ManifestDraft {
         groups: vec![group_draft("group-1", ["agent-1", "service-1", "cold-1"])],
         operators: vec![operator_draft(1), operator_draft(2), operator_draft(3)],
         approvers: vec![],
+        custodians: vec![],
         quorum: QuorumDraft { operators: 2 },
         recovery: vec![RECIPIENT.to_owned()],
         coordinators: vec![CoordinatorDraft { id: "coordinator-1".to_owned() }],

@@ -79,6 +79,7 @@ pub(crate) fn manifest(cluster: &str, operators: &[u8], quorum: usize) -> Manife
         groups: vec![],
         operators: operators.iter().map(person).collect(),
         approvers: vec![],
+        custodians: vec![],
         quorum: QuorumDraft { operators: quorum },
         recovery: vec![],
         coordinators: vec![],

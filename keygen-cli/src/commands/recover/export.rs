@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::files::{self, Mode};
 use crate::output::Answer;
-use crate::recover::{Record, Source, harden, identities};
+use crate::recover::{Record, Source, harden};
 use crate::refusal::{OrRefuse, Refusal};
 
 /// Shortest passphrase accepted, in bytes: the file will outlive whoever chose it.
@@ -46,7 +46,7 @@ pub(super) fn run(command: &Export) -> Result<Answer, Refusal> {
     let [first, second] = &chosen;
     confirmed(confirm, first.address())?;
     let passphrase = passphrase(&command.passphrase_file)?;
-    let identities = identities(&source.files.identity)?;
+    let identities = source.files.opener.identities()?;
     let open = |share: &Path| -> Result<SharePackage, Refusal> {
         SharePackage::open(&files::read(share)?, &identities, pinned.manifest()).or_invalid(share.display())
     };

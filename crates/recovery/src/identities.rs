@@ -1,0 +1,137 @@
+//! Who opens sealed files: age X25519 identities, and identities of age plugins, whose secret stays in a token.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use age::plugin::{self, IdentityPluginV1};
+use age::secrecy::SecretString;
+use age::{Callbacks, x25519};
+use zeroize::Zeroizing;
+
+/// How a plugin's identity begins.
+const PLUGIN: &str = "AGE-PLUGIN-";
+
+/// Why there is no identity. Holds nothing of the file.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum IdentitiesError {
+    /// Nothing but comments.
+    #[error("holds no age identity")]
+    Empty,
+    /// A line that is none.
+    #[error("line {0} is no age identity")]
+    Malformed(usize),
+    /// A plugin's program is not installed on this machine.
+    #[error("needs the age plugin {0}, and that program is not on this machine's PATH")]
+    NoPlugin(String),
+}
+
+/// What a plugin is told where it asks: the PIN of its token, and nothing else. Nobody is prompted.
+#[derive(Clone)]
+pub struct Answers {
+    pin: Option<Arc<Zeroizing<String>>>,
+    show: fn(&str),
+}
+
+impl Answers {
+    /// `pin` is the token's, where it asks for one. `show` is given what a plugin wants a person to read, such as that
+    /// the token waits for a touch.
+    pub fn new(pin: Option<Zeroizing<String>>, show: fn(&str)) -> Self {
+        Self { pin: pin.map(Arc::new), show }
+    }
+}
+
+impl Callbacks for Answers {
+    fn display_message(&self, message: &str) {
+        (self.show)(message);
+    }
+
+    fn confirm(&self, message: &str, _yes: &str, _no: Option<&str>) -> Option<bool> {
+        (self.show)(message);
+        None
+    }
+
+    fn request_public_string(&self, description: &str) -> Option<String> {
+        (self.show)(description);
+        None
+    }
+
+    fn request_passphrase(&self, description: &str) -> Option<SecretString> {
+        match &self.pin {
+            Some(pin) => Some(SecretString::from(pin.as_str().to_owned())),
+            None => {
+                (self.show)(description);
+                None
+            }
+        }
+    }
+}
+
+/// Identities, any of which may open a file.
+pub struct Identities(Vec<Box<dyn age::Identity>>);
+
+impl Identities {
+    /// Reads the text of a file as `age-keygen`, a plugin, or `quorate recovery combine` writes it.
+    ///
+    /// # Errors
+    /// [`IdentitiesError`].
+    pub fn read(text: &str, answers: &Answers) -> Result<Self, IdentitiesError> {
+        let mut found: Vec<Box<dyn age::Identity>> = Vec::new();
+        let mut tokens = Vec::<plugin::Identity>::new();
+        for (line, text) in (1..).zip(text.lines().map(str::trim)) {
+            let malformed = |_| IdentitiesError::Malformed(line);
+            if text.is_empty() || text.starts_with('#') {
+                continue;
+            }
+            if text.starts_with(PLUGIN) {
+                tokens.push(text.parse().map_err(malformed)?);
+            } else {
+                found.push(Box::new(text.parse::<x25519::Identity>().map_err(malformed)?));
+            }
+        }
+        let names: BTreeSet<&str> = tokens.iter().map(plugin::Identity::plugin).collect();
+        for name in names {
+            let plugin = IdentityPluginV1::new(name, &tokens, answers.clone())
+                .map_err(|_| IdentitiesError::NoPlugin(format!("age-plugin-{name}")))?;
+            found.push(Box::new(plugin));
+        }
+        if found.is_empty() { Err(IdentitiesError::Empty) } else { Ok(Self(found)) }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &dyn age::Identity> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+}
+
+impl From<x25519::Identity> for Identities {
+    fn from(identity: x25519::Identity) -> Self {
+        Self(vec![Box::new(identity)])
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<usize, IdentitiesError> {
+        Identities::read(text, &Answers::new(None, |_| ())).map(|identities| identities.0.len())
+    }
+
+    #[test]
+    fn comments_are_skipped_and_a_line_that_is_no_identity_is_named() {
+        use age::secrecy::ExposeSecret;
+        let one = x25519::Identity::generate().to_string();
+        let one = one.expose_secret();
+        assert_eq!(read(&format!("# made today\n\n  {one}\n{one}\n")), Ok(2));
+        assert_eq!(read("# nothing\n"), Err(IdentitiesError::Empty));
+        assert_eq!(read(&format!("{one}\nage1notone\n")), Err(IdentitiesError::Malformed(2)));
+        assert_eq!(read("AGE-PLUGIN-\n"), Err(IdentitiesError::Malformed(1)));
+    }
+
+    #[test]
+    fn a_plugin_that_is_not_installed_is_named() {
+        let token = plugin::Identity::default_for_plugin("nosuchtoken").to_string();
+        let refused = read(&token).unwrap_err();
+        assert_eq!(refused, IdentitiesError::NoPlugin("age-plugin-nosuchtoken".to_owned()));
+    }
+}
