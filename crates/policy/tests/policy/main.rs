@@ -22,5 +22,6 @@ mod rig;
 mod schema;
 mod signed;
 mod tiers;
+mod tightened;
 mod tried;
 mod typed_data;
