@@ -36,6 +36,7 @@ mod rules;
 mod scalar;
 mod schema;
 mod signed;
+mod succession;
 mod tiers;
 mod tighten;
 mod trial;
@@ -61,6 +62,7 @@ pub use policy::{Allowance, Cumulative, FORMAT, Fee, Per, Policy, Recipient, Vel
 pub use rules::codes;
 pub use schema::json_schema;
 pub use signed::SignedPolicy;
+pub use succession::{LOOSENING_SIGNATURES, Loosening, Succession, succession};
 pub use tiers::{Approvers, HOLD_LAPSES_MS, Hold, Tier, Tiers, hold, tier};
 pub use tighten::loosened;
 pub use trial::Trial;

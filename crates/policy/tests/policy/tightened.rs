@@ -21,17 +21,19 @@ const USDC: u64 = 1_000_000;
 
 /// Each field of a policy, with what it may say: one of these stands in each policy.
 fn fields() -> Vec<Vec<String>> {
-    let list = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
-    let people = |name: &str| {
-        let line = |rest: &str| format!("  {name}: [{{ address: \"{SHOP}\", label: x{rest} }}]\n");
-        vec![
-            String::new(),
-            line(""),
-            line("y"),
-            line(", chains: [base]"),
-            line(", chains: [base, base-sepolia]"),
-        ]
-    };
+    [allowing(), limiting()].concat()
+}
+
+fn list(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| (*line).to_owned()).collect()
+}
+
+fn people(name: &str) -> Vec<String> {
+    let line = |rest: &str| format!("  {name}: [{{ address: \"{SHOP}\", label: x{rest} }}]\n");
+    vec![String::new(), line(""), line("y"), line(", chains: [base]"), line(", chains: [base, base-sepolia]")]
+}
+
+fn allowing() -> Vec<Vec<String>> {
     let call = |label: &str, most: u64| {
         format!(
             "  calls: [{{ chain: base, contract: \"{LANDLORD}\", label: {label}, function: \"f(uint256)\", arguments: [{{ at: 0, at_most: \"{most}\" }}] }}]\n"
@@ -67,6 +69,11 @@ fn fields() -> Vec<Vec<String>> {
             "  messages: { texts: [{ label: x, pattern: \"^a$\" }] }\n",
             "  messages: { texts: [{ label: y, pattern: \"^a$\" }, { label: x, pattern: \"^b$\" }] }\n",
         ]),
+    ]
+}
+
+fn limiting() -> Vec<Vec<String>> {
+    vec![
         list(&[
             "",
             "  merchants: { domains: [a.example] }\n",
