@@ -21,6 +21,7 @@ use crate::coordinator::{Coordinator, Documents};
 use crate::db::Db;
 use crate::drills;
 use crate::freezes;
+use crate::loosening;
 use crate::ops::settle::settle;
 use crate::pin::{PinError, pin};
 use crate::refill;
@@ -221,6 +222,7 @@ fn serve(
     let serving = server::serve(core.clone(), listener.into_stream(), stop.clone().cancelled_owned(), dev);
     tokio::spawn(halt_when_broken(core.clone(), stop.clone()));
     tokio::spawn(refill::run(core.clone(), stop.clone()));
+    tokio::spawn(loosening::run(core.clone(), stop.clone()));
     let done = ended.clone().drop_guard();
     let server = tokio::spawn(async move {
         let _done = done;

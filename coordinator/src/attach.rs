@@ -15,12 +15,12 @@ use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::freezes;
-use crate::link::{Link, Subject, quoted};
+use crate::link::{Link, Reply, Subject, quoted};
 use crate::nodes::About;
 use crate::ops::apply_policy::DECIDERS;
 use crate::pin::unseen;
 use crate::push::Push;
-use crate::records::{PolicyRecord, Record, WalletRecord, get, page};
+use crate::records::{PolicyRecord, Record, WaitingRecord, WalletRecord, get, page};
 
 /// Between heartbeats, both ways.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -115,7 +115,7 @@ fn take(core: &Coordinator, link: &Link, frame: FromNode) {
         FromNode::Document(ack) => document(core, link, &ack),
         FromNode::Activation(ack) => {
             if let Ok(wallet) = ack.wallet.parse::<WalletId>() {
-                link.replied(&Subject::Activation(wallet), None, &ack.refused);
+                link.replied(&Subject::Activation(wallet), None, Reply::of(&ack.refused, 0));
             }
         }
     }
@@ -135,7 +135,12 @@ fn document(core: &Coordinator, link: &Link, ack: &v1::DocumentAck) {
     if subject == Subject::Manifest && ack.refused.is_empty() {
         core.nodes.update(link, |about| about.manifest_version = about.manifest_version.max(ack.version));
     }
-    link.replied(&subject, Some(hash), &ack.refused);
+    let said = Reply::of(&ack.refused, ack.waits_until_ms);
+    // A node does not know which of both it was shown: its word is about a hash, and only one of them has it.
+    if let Subject::Policy(wallet) = &subject {
+        link.replied(&Subject::NextPolicy(wallet.clone()), Some(hash), said.clone());
+    }
+    link.replied(&subject, Some(hash), said);
 }
 
 async fn beat(link: Link) {
@@ -173,7 +178,8 @@ pub(crate) async fn tell_missed(core: &Coordinator, link: &Link, version: u64) -
         let read = core.db.read(move |read| {
             let with_policy = |wallet: WalletRecord| {
                 let policy = get::<PolicyRecord>(read, &wallet.key())?;
-                Ok((wallet, policy))
+                let waiting = get::<WaitingRecord>(read, &wallet.key())?;
+                Ok((wallet, policy, waiting))
             };
             page::<WalletRecord>(read, &from, PAGE)?
                 .into_iter()
@@ -181,10 +187,10 @@ pub(crate) async fn tell_missed(core: &Coordinator, link: &Link, version: u64) -
                 .collect::<Result<Vec<_>, OpError>>()
         });
         let wallets = read.await?;
-        let Some((last, _)) = wallets.last() else { return Ok(()) };
+        let Some((last, ..)) = wallets.last() else { return Ok(()) };
         after = last.key();
-        for (wallet, policy) in wallets {
-            tell_of_wallet(core, link, (&wallet, policy.as_ref())).await;
+        for (wallet, policy, waiting) in wallets {
+            tell_of_wallet(core, link, (&wallet, policy.as_ref(), waiting.as_ref())).await;
         }
     }
 }
@@ -192,7 +198,7 @@ pub(crate) async fn tell_missed(core: &Coordinator, link: &Link, version: u64) -
 async fn tell_of_wallet(
     core: &Coordinator,
     link: &Link,
-    (wallet, policy): (&WalletRecord, Option<&PolicyRecord>),
+    (wallet, policy, waiting): (&WalletRecord, Option<&PolicyRecord>, Option<&WaitingRecord>),
 ) {
     let Ok(group) = core.group(&wallet.group) else { return };
     if let Some(born) = &wallet.born
@@ -201,9 +207,14 @@ async fn tell_of_wallet(
         Push::activation(wallet, born).send(link).await;
     }
     let decides = DECIDERS.iter().any(|role| group.of(*role) == link.node());
-    if let Some(policy) = policy
-        && decides
-    {
+    if !decides {
+        return;
+    }
+    if let Some(policy) = policy {
         Push::policy(policy).send(link).await;
+    }
+    // After the one in force, which it is held against. From now on its time runs on this node.
+    if let Some(waiting) = waiting {
+        Push::next_policy(&waiting.policy).send(link).await;
     }
 }

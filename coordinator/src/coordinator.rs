@@ -38,7 +38,7 @@ pub(crate) struct Coordinator {
     pub(crate) demand: Demand,
     pub(crate) gate: Gate,
     pub(crate) signings: Signings,
-    /// One change at a time to a wallet, a group, the manifest, the freeze orders or the record of ceremonies.
+    /// One change at a time to a wallet, its policy, a group, the manifest, the freeze orders or the record of ceremonies.
     pub(crate) changes: KeyedLocks<Change>,
     /// Work that goes on whether or not its caller still listens.
     pub(crate) tasks: TaskTracker,
@@ -48,6 +48,7 @@ pub(crate) struct Coordinator {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Change {
     Wallet(quorate_types::WalletId),
+    Policy(quorate_types::WalletId),
     Group(GroupId),
     Manifest,
     Freezes,

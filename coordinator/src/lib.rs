@@ -19,6 +19,7 @@ mod freezes;
 mod gate;
 mod keyed_locks;
 mod link;
+mod loosening;
 mod nodes;
 mod ops;
 mod parsed;

@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt};
 use prost::Message;
 use quorate_freeze::Scope;
 use quorate_proto::v1::{RelayFrame, relay_frame::Frame};
-use quorate_types::{B256, NodeId, WalletId};
+use quorate_types::{B256, NodeId, UnixMillis, WalletId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,8 @@ pub(crate) enum Refused {
 pub(crate) enum Subject {
     Manifest,
     Policy(WalletId),
+    /// The policy that is to take the place of the one in force.
+    NextPolicy(WalletId),
     Activation(WalletId),
     Freeze(Scope),
 }
@@ -49,8 +51,21 @@ pub(crate) struct Version {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     InForce,
+    /// Noted: in force from this moment of the node's clock on, once it is shown again.
+    Waits(UnixMillis),
     Refused(String),
     Silent,
+}
+
+impl Reply {
+    /// From a node's acknowledgement.
+    pub(crate) fn of(refused: &str, waits_until: UnixMillis) -> Self {
+        match (refused.is_empty(), waits_until) {
+            (true, 0) => Self::InForce,
+            (true, until) => Self::Waits(until),
+            (false, _) => Self::Refused(quoted(refused)),
+        }
+    }
 }
 
 /// A node's present stream. A node that attaches again gets another link, and this one ends.
@@ -147,13 +162,13 @@ impl Link {
     }
 
     /// Takes note of the node's word on a version it was sent. A word on anything else is ignored.
-    pub(crate) fn replied(&self, subject: &Subject, hash: Option<B256>, refused: &str) {
+    pub(crate) fn replied(&self, subject: &Subject, hash: Option<B256>, said: Reply) {
         self.sent.send_if_modified(|sent| {
             let Some((version, reply)) = sent.get_mut(subject) else { return false };
             if hash.is_some_and(|hash| hash != version.hash) {
                 return false;
             }
-            *reply = if refused.is_empty() { Reply::InForce } else { Reply::Refused(quoted(refused)) };
+            *reply = said;
             true
         });
     }
@@ -169,6 +184,16 @@ impl Link {
             () = self.closed.cancelled() => {}
         }
         self.standing(subject, hash)
+    }
+
+    /// The wallets whose policy waited on the node, and has waited long enough by `now`.
+    pub(crate) fn due(&self, now: UnixMillis) -> Vec<WalletId> {
+        let sent = self.sent.borrow();
+        let due = sent.iter().filter_map(|(subject, (_, reply))| match (subject, reply) {
+            (Subject::Policy(wallet), Reply::Waits(until)) if *until <= now => Some(wallet.clone()),
+            _ => None,
+        });
+        due.collect()
     }
 
     /// The node's word so far.
@@ -229,17 +254,17 @@ mod tests {
     #[tokio::test]
     async fn knows_what_is_in_force_and_never_goes_back() {
         let (link, _out) = link();
-        link.replied(&SUBJECT, None, "");
+        link.replied(&SUBJECT, None, Reply::InForce);
         assert_eq!(link.standing(&SUBJECT, version(2).hash), Reply::Silent, "nothing was sent");
         link.push(SUBJECT, version(2), frame(1)).await.unwrap();
         link.push(SUBJECT, version(1), frame(1)).await.unwrap();
-        link.replied(&SUBJECT, Some(version(1).hash), "");
+        link.replied(&SUBJECT, Some(version(1).hash), Reply::InForce);
         assert_eq!(
             link.reply(&SUBJECT, version(2).hash, SOON).await,
             Reply::Silent,
             "a word on another version"
         );
-        link.replied(&SUBJECT, Some(version(2).hash), "no\n way");
+        link.replied(&SUBJECT, Some(version(2).hash), Reply::of("no\n way", 0));
         let said = link.reply(&SUBJECT, version(2).hash, SOON).await;
         assert_eq!(said, Reply::Refused("no way".to_owned()));
         link.push(SUBJECT, version(3), frame(1)).await.unwrap();

@@ -38,6 +38,11 @@ impl Push {
         }
     }
 
+    /// A policy that has to wait, or has waited.
+    pub(crate) fn next_policy(record: &PolicyRecord) -> Self {
+        Self { subject: Subject::NextPolicy(record.wallet.clone()), ..Self::policy(record) }
+    }
+
     /// An order. Lifting counts more than freezing at the same sequence, so that is a later version.
     pub(crate) fn freeze(order: &SignedFreeze) -> Self {
         let number = u64::try_from(order.rank()).unwrap_or(u64::MAX);
@@ -71,19 +76,13 @@ impl Push {
     /// # Errors
     /// A conflict naming the first node that refuses it, and its reason.
     pub(crate) async fn deliver(&self, links: &[Link], at_most: Duration) -> Result<Vec<NodeId>, OpError> {
-        let one = |link: &Link| {
-            let link = link.clone();
-            async move {
-                self.send(&link).await;
-                (link.node().clone(), link.reply(&self.subject, self.version.hash, at_most).await)
-            }
-        };
-        let all = join_all(links.iter().map(one));
-        let replies = tokio::time::timeout(at_most.saturating_mul(2), all).await;
         let mut in_force = Vec::new();
-        for (node, reply) in replies.unwrap_or_default() {
+        for (node, reply) in self.replies(links, at_most).await {
             match reply {
                 Reply::InForce => in_force.push(node),
+                Reply::Waits(until) => {
+                    tracing::info!(%node, subject = ?self.subject, until, "noted, and waits")
+                }
                 Reply::Silent => tracing::warn!(%node, subject = ?self.subject, "no word on a document yet"),
                 Reply::Refused(reason) => {
                     let reason = format!("node {node} refuses it: {reason}");
@@ -94,10 +93,23 @@ impl Push {
         Ok(in_force)
     }
 
+    /// Sends it to all of `links` and waits, at most so long, for each one's word.
+    pub(crate) async fn replies(&self, links: &[Link], at_most: Duration) -> Vec<(NodeId, Reply)> {
+        let one = |link: &Link| {
+            let link = link.clone();
+            async move {
+                self.send(&link).await;
+                (link.node().clone(), link.reply(&self.subject, self.version.hash, at_most).await)
+            }
+        };
+        let all = join_all(links.iter().map(one));
+        tokio::time::timeout(at_most.saturating_mul(2), all).await.unwrap_or_default()
+    }
+
     fn field(&self) -> &'static str {
         match self.subject {
             Subject::Manifest => "manifest",
-            Subject::Policy(_) => "policy",
+            Subject::Policy(_) | Subject::NextPolicy(_) => "policy",
             Subject::Activation(_) => "wallet",
             Subject::Freeze(_) => "order",
         }

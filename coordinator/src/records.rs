@@ -75,6 +75,9 @@ pub(crate) struct WalletRecord {
     /// The key the agent's requests must be signed with; none where the gateway's word is taken.
     #[serde(default)]
     pub(crate) agent_key: Option<AgentPublicKey>,
+    /// For how many seconds what loosens its policy waits; none where loosening takes neither time nor a second operator.
+    #[serde(default)]
+    pub(crate) loosening_delay_s: Option<u32>,
     pub(crate) group: GroupId,
     pub(crate) created_at: UnixMillis,
     pub(crate) born: Option<Born>,
@@ -124,6 +127,27 @@ pub(crate) struct PolicyRecord {
     pub(crate) version: u64,
     pub(crate) hash: B256,
     pub(crate) document: SignedDocument,
+}
+
+/// A policy that loosens the one in force, and waits to take its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WaitingRecord {
+    pub(crate) policy: PolicyRecord,
+    /// Who brought it.
+    pub(crate) caller: String,
+    /// The fields in which it may allow something new.
+    pub(crate) loosens: Vec<String>,
+    /// When its delay is over here.
+    pub(crate) until: UnixMillis,
+    /// The freeze orders that counted for the wallet when it came.
+    pub(crate) standing: B256,
+}
+
+impl Record for WaitingRecord {
+    const TABLE: &'static str = "coordinator.policies.waiting";
+    fn key(&self) -> Vec<u8> {
+        self.policy.key()
+    }
 }
 
 impl Record for PolicyRecord {

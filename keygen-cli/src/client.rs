@@ -124,7 +124,13 @@ impl Client {
         Ok(if active {
             view
         } else {
-            WalletView { address: blank(), public_key: blank(), agent_key: blank(), ..view }
+            WalletView {
+                address: blank(),
+                public_key: blank(),
+                agent_key: blank(),
+                loosening_delay_s: None,
+                ..view
+            }
         })
     }
 }

@@ -332,7 +332,7 @@ mod tests {
             node.vault.activate(txn, &record.wallet, record.public_key)
         });
         assert!(kept.is_ok());
-        node.documents.put_policy(&cluster.policy("w", 1, "1.00")).unwrap();
+        node.documents.put_unguarded(&cluster.policy("w", 1, "1.00")).unwrap();
         Rig { cluster, node }
     }
 
@@ -364,7 +364,7 @@ mod tests {
         let rig = rig();
         let request = rig.read().ok().unwrap();
         assert!(request.approve(&rig.node).is_ok());
-        rig.node.documents.put_policy(&rig.cluster.policy("w", 2, "0.50")).unwrap();
+        rig.node.documents.put_unguarded(&rig.cluster.policy("w", 2, "0.50")).unwrap();
         assert_eq!(rig.refusal(&request), "policy_hash");
         assert!(matches!(rig.read(), Err(SessionError::Denied(_))), "and the new one says no");
     }

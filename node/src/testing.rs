@@ -7,6 +7,7 @@ use quorate_manifest::{
     SignedDocument, sign,
 };
 use quorate_mpc::{CoreShare, Moduli, Party, fixtures, generate_key};
+use quorate_policy::SignedPolicy;
 use quorate_proto::v1;
 use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement};
 use quorate_store::{MemStore, Store, Writer};
@@ -16,7 +17,7 @@ use ssh_key::{Algorithm, PrivateKey};
 
 use crate::cold::Cold;
 use crate::config::PresignaturesConfig;
-use crate::documents::{Documents, DocumentsError, Expected, Offered};
+use crate::documents::{Documents, DocumentsError, Expected, Offered, Put};
 use crate::fatal::{Fatal, Watched};
 use crate::maths::Maths;
 use crate::node::Node;
@@ -162,6 +163,7 @@ impl Cluster {
             wallet: wallet.parse().unwrap(),
             agent: "bot".parse().unwrap(),
             agent_key: None,
+            loosening_delay_s: None,
             epoch: 0,
             public_key: share.public_key().unwrap(),
             nodes: NODES.map(|id| id.parse().unwrap()).to_vec(),
@@ -177,6 +179,19 @@ impl Cluster {
 
     pub(crate) fn record(&self, role: Role, statement: &KeyStatement) -> WalletRecord {
         WalletRecord::pending(statement.clone(), &self.signed(role, statement))
+    }
+}
+
+impl Documents {
+    /// Puts a policy in force for a wallet that was created without a delay.
+    pub(crate) fn put_unguarded(
+        &self,
+        document: &SignedDocument,
+    ) -> Result<Arc<SignedPolicy>, DocumentsError> {
+        match self.put_policy(document, |_| Ok::<_, DocumentsError>(None))? {
+            Put::InForce(policy) => Ok(policy),
+            Put::Waits { .. } => panic!("it waits"),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use quorate_session::{AgentPublicKey, AgentSignature};
+use quorate_session::{AgentPublicKey, AgentSignature, MAX_LOOSENING_DELAY_S};
 use quorate_types::{Bytes, Payload};
 
 use crate::v1;
@@ -54,6 +54,20 @@ pub fn agent_key_from_pb(bytes: &[u8]) -> Result<Option<AgentPublicKey>, FieldEr
     let key = <[u8; 32]>::try_from(bytes).ok().and_then(|bytes| AgentPublicKey::from_bytes(&bytes).ok());
     let refuse = || FieldError::invalid("agent_key", "expected an Ed25519 public key of 32 bytes");
     key.ok_or_else(refuse).map(Some)
+}
+
+/// Reads how long what loosens a wallet's policy waits; absent: not at all.
+///
+/// # Errors
+/// [`FieldError`] naming `loosening_delay_s`.
+pub fn loosening_delay_from_pb(seconds: Option<u32>) -> Result<Option<u32>, FieldError> {
+    match seconds {
+        Some(seconds) if seconds > MAX_LOOSENING_DELAY_S => {
+            let reason = format!("at most {MAX_LOOSENING_DELAY_S}, got {seconds}");
+            Err(FieldError::invalid("loosening_delay_s", reason))
+        }
+        seconds => Ok(seconds),
+    }
 }
 
 /// Reads an agent's signature, where there is one. Whether it holds is another matter.

@@ -146,12 +146,16 @@ impl Cluster {
         wallet: &str,
         agent_key: Option<AgentPublicKey>,
     ) -> Result<v1::Wallet, Status> {
-        let request = v1::CreateWalletRequest {
-            wallet: wallet.to_owned(),
-            agent: format!("{wallet}-agent"),
-            group: "g1".to_owned(),
-            agent_key: agent_key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
-        };
+        let agent_key = agent_key.map(|key| key.as_bytes().to_vec()).unwrap_or_default();
+        self.create(v1::CreateWalletRequest { agent_key, ..asked(wallet) }).await
+    }
+
+    /// Creates a wallet whose policy is loosened by two, and late.
+    pub async fn create_guarded_wallet(&self, wallet: &str, delay_s: u32) -> Result<v1::Wallet, Status> {
+        self.create(v1::CreateWalletRequest { loosening_delay_s: Some(delay_s), ..asked(wallet) }).await
+    }
+
+    async fn create(&self, request: v1::CreateWalletRequest) -> Result<v1::Wallet, Status> {
         self.wallets().await.create_wallet(request).await.map(Response::into_inner)
     }
 
@@ -196,6 +200,12 @@ impl Cluster {
     pub async fn ask(&self, request: v1::SignRequest) -> Result<v1::SignResponse, Status> {
         self.signing().await.sign(request).await.map(Response::into_inner)
     }
+}
+
+/// A wallet of an agent of its own, on the gateway's word.
+fn asked(wallet: &str) -> v1::CreateWalletRequest {
+    let (wallet, agent) = (wallet.to_owned(), format!("{wallet}-agent"));
+    v1::CreateWalletRequest { wallet, agent, group: "g1".to_owned(), ..Default::default() }
 }
 
 async fn start_coordinator(world: &World, listen: SocketAddr) -> quorate_coordinator::Running {

@@ -35,7 +35,7 @@ pub struct World {
 }
 
 impl World {
-    /// A new cluster with three nodes, one group `g1` of them, one operator, one recovery recipient.
+    /// A new cluster with three nodes, one group `g1` of them, two operators of whom one is a quorum, one recovery recipient.
     pub fn new() -> Self {
         let world = Self { dir: TempDir::new().unwrap() };
         let ca = Ca::generate(&CLUSTER.parse().unwrap()).unwrap();
@@ -44,6 +44,8 @@ impl World {
         world.write("kek", &[0x5a; 32]);
         let operator = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap();
         world.write("operator", operator.to_openssh(LineEnding::LF).unwrap().as_bytes());
+        let second = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap();
+        world.write("operator-2", second.to_openssh(LineEnding::LF).unwrap().as_bytes());
         let mut approvers = String::new();
         for name in APPROVERS {
             let key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap();
@@ -63,9 +65,11 @@ impl World {
         }
         let manifest = format!(
             "manifest: quorate/v1\ncluster: {CLUSTER}\nversion: 1\ndev: true\nnodes:\n{nodes}groups:\n  - {{id: g1, agent: \
-             agent-1, service: service-1, cold: cold-1}}\noperators:\n  - {{name: olga, key: \"{}\"}}\napprovers:\n{approvers}custodians:\n  \
-             - {{name: {CUSTODIAN}, key: \"{}\"}}\nquorum: {{operators: 1}}\nrecovery: [{}]\ncoordinators: [{{id: {COORDINATOR}}}]\n",
+             agent-1, service: service-1, cold: cold-1}}\noperators:\n  - {{name: olga, key: \"{}\"}}\n  - {{name: otto, \
+             key: \"{}\"}}\napprovers:\n{approvers}custodians:\n  - {{name: {CUSTODIAN}, key: \"{}\"}}\nquorum: \
+             {{operators: 1}}\nrecovery: [{}]\ncoordinators: [{{id: {COORDINATOR}}}]\n",
             operator.public_key().to_openssh().unwrap(),
+            second.public_key().to_openssh().unwrap(),
             custodian.public_key().to_openssh().unwrap(),
             recovery.to_public(),
         );
@@ -183,6 +187,15 @@ impl World {
     pub fn policy(&self, yaml: &str) -> SignedDocument {
         let signature = self.sign(yaml.as_bytes(), Namespace::Policy);
         SignedDocument { body: yaml.as_bytes().to_vec(), signatures: vec![signature] }
+    }
+
+    /// A policy that both operators signed.
+    pub fn policy_of_both(&self, yaml: &str) -> SignedDocument {
+        let mut document = self.policy(yaml);
+        let second = PrivateKey::read_openssh_file(&self.path("operator-2")).unwrap();
+        let signature = quorate_manifest::sign(yaml.as_bytes(), Namespace::Policy, &second).unwrap();
+        document.signatures.push(signature);
+        document
     }
 
     /// Issues and saves a certificate, and loads it.

@@ -27,6 +27,7 @@ pub(crate) struct NewWallet {
     pub(crate) wallet: WalletId,
     pub(crate) agent: AgentId,
     pub(crate) agent_key: Option<AgentPublicKey>,
+    pub(crate) loosening_delay_s: Option<u32>,
     pub(crate) group: GroupId,
 }
 
@@ -60,6 +61,7 @@ async fn claim_name(core: &Coordinator, caller: &Caller, new: NewWallet) -> Resu
         let differs = [
             ("agent", record.agent == new.agent),
             ("agent_key", record.agent_key == new.agent_key),
+            ("loosening_delay_s", record.loosening_delay_s == new.loosening_delay_s),
             ("group", record.group == new.group),
         ];
         return match differs.into_iter().find(|(_, same)| !same) {
@@ -73,12 +75,14 @@ async fn claim_name(core: &Coordinator, caller: &Caller, new: NewWallet) -> Resu
         return Err(OpError::conflict("group", format!("group {} is not enrolled", new.group)));
     }
     let now = core.clock.now();
-    let NewWallet { wallet, agent, agent_key, group } = new;
+    let NewWallet { wallet, agent, agent_key, loosening_delay_s, group } = new;
     let event = event("wallet.creating", &wallet, caller)
         .field("agent", json!(agent))
         .field("agent_key", json!(agent_key))
+        .field("loosening_delay_s", json!(loosening_delay_s))
         .field("group", json!(group));
-    let record = WalletRecord { wallet, agent, agent_key, group, created_at: now, born: None };
+    let record =
+        WalletRecord { wallet, agent, agent_key, loosening_delay_s, group, created_at: now, born: None };
     let write = core.db.update(move |txn| {
         put(txn, &record)?;
         Ok((quorate_audit::append(txn, now, &event)?, record))
@@ -96,6 +100,7 @@ async fn bear(core: &Coordinator, record: &WalletRecord, group: &Group) -> Resul
         agent: record.agent.to_string(),
         group: record.group.to_string(),
         agent_key: record.agent_key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
+        loosening_delay_s: record.loosening_delay_s,
     });
     let began = Instant::now();
     let deadline = began + core.deadlines.keygen();
@@ -133,6 +138,7 @@ fn attested(
         ("wallet", statement.wallet == record.wallet),
         ("agent", statement.agent == record.agent),
         ("agent key", statement.agent_key == record.agent_key),
+        ("loosening delay", statement.loosening_delay_s == record.loosening_delay_s),
     ];
     match same.into_iter().find(|(_, same)| !same) {
         Some((field, _)) => {

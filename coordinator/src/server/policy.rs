@@ -2,15 +2,14 @@ use std::sync::Arc;
 
 use quorate_proto::v1::policy_service_server::PolicyService;
 use quorate_proto::{required, v1};
-use quorate_types::NodeId;
 use tonic::{Request, Response, Status};
 
 use crate::access::Caller;
 use crate::coordinator::Coordinator;
-use crate::ops::{apply_policy::apply_policy, get_policy::get_policy};
-use crate::records::PolicyRecord;
+use crate::ops::apply_policy::apply_policy;
+use crate::ops::get_policy::{Standing, get_policy};
 use crate::status::status;
-use crate::wire::{document_from_pb, document_to_pb};
+use crate::wire::document_from_pb;
 
 pub(crate) struct Policies(pub(crate) Arc<Coordinator>);
 
@@ -41,12 +40,6 @@ impl PolicyService for Policies {
     }
 }
 
-fn in_force((record, nodes): (PolicyRecord, Vec<NodeId>)) -> Response<v1::PolicyInForce> {
-    Response::new(v1::PolicyInForce {
-        wallet: record.wallet.to_string(),
-        version: record.version,
-        hash: record.hash.to_vec(),
-        document: Some(document_to_pb(&record.document)),
-        nodes: nodes.iter().map(NodeId::to_string).collect(),
-    })
+fn in_force(standing: Standing) -> Response<v1::PolicyInForce> {
+    Response::new(standing.into())
 }

@@ -16,7 +16,7 @@ use quorate_types::{B256, BootId, Role};
 
 use super::rig::{Rig, attest, key_statement, node, node_key, wallet, wallet_key};
 use crate::coordinator::Coordinator;
-use crate::link::{Link, Subject};
+use crate::link::{Link, Reply, Subject};
 use crate::nodes::About;
 use crate::wire::attestation_to_pb;
 
@@ -150,7 +150,7 @@ impl Script {
                 Frame::Activation(activation) => {
                     self.seen.lock().unwrap().documents.push(format!("activation of {}", activation.wallet));
                     let wallet = activation.wallet.parse().unwrap();
-                    self.link.replied(&Subject::Activation(wallet), None, self.refuses);
+                    self.link.replied(&Subject::Activation(wallet), None, Reply::of(self.refuses, 0));
                 }
                 Frame::Hold(start) => {
                     self.seen.lock().unwrap().documents.push(format!("hold of {}", start.wallet));
@@ -174,7 +174,11 @@ impl Script {
             Subject::Freeze(_) => quorate_manifest::Namespace::Freeze,
             _ => quorate_manifest::Namespace::Policy,
         };
-        self.link.replied(&subject, Some(document.hash(namespace)), self.refuses);
+        let hash = Some(document.hash(namespace));
+        if let Subject::Policy(wallet) = &subject {
+            self.link.replied(&Subject::NextPolicy(wallet.clone()), hash, Reply::of(self.refuses, 0));
+        }
+        self.link.replied(&subject, hash, Reply::of(self.refuses, 0));
     }
 
     fn start(&mut self, start: v1::SessionStart) {

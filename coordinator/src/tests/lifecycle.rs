@@ -19,6 +19,7 @@ fn new(wallet: &str, agent: &str) -> NewWallet {
         wallet: wallet.parse().unwrap(),
         agent: agent.parse().unwrap(),
         agent_key: None,
+        loosening_delay_s: None,
         group: "g".parse().unwrap(),
     }
 }
@@ -114,14 +115,16 @@ async fn a_policy_goes_up_and_out_and_a_refusal_is_told() {
     let rig = Rig::new();
     let operator = || caller(PeerRole::Operator);
     let (agent, service) = rig.attach_signers(&[], &[]);
-    let (record, nodes) = apply_policy(&rig.core, operator(), policy(2, "0.02")).await.unwrap();
-    assert_eq!((record.version, nodes), (2, vec![node(Role::Agent), node(Role::Service)]));
+    let applied = apply_policy(&rig.core, operator(), policy(2, "0.02")).await.unwrap();
+    assert_eq!(applied.nodes, [node(Role::Agent), node(Role::Service)]);
+    let record = applied.in_force.unwrap();
+    assert_eq!((record.version, applied.waiting), (2, None));
     assert_eq!(
         (agent.documents(), service.documents()),
         (vec!["policy".to_owned()], vec!["policy".to_owned()])
     );
     let again = apply_policy(&rig.core, operator(), policy(2, "0.02")).await.unwrap();
-    assert_eq!(again.0, record, "the same again is no change");
+    assert_eq!(again.in_force, Some(record), "the same again is no change");
     for (version, max) in [(1, "0.01"), (2, "0.03")] {
         let refused = apply_policy(&rig.core, operator(), policy(version, max)).await;
         assert!(matches!(refused, Err(OpError::Conflict { field: "policy", .. })), "{version}");
@@ -133,8 +136,9 @@ async fn a_policy_goes_up_and_out_and_a_refusal_is_told() {
     rig.attach_refusing(Role::Service, &[], "its clock is wrong");
     let refused = apply_policy(&rig.core, operator(), policy(3, "0.02")).await.unwrap_err();
     assert!(refused.to_string().contains("service-1 refuses it: its clock is wrong"), "{refused}");
-    let (present, nodes) = get_policy(&rig.core, wallet()).await.unwrap();
-    assert_eq!((present.version, nodes), (3, vec![node(Role::Agent)]), "in force here and on the agent node");
+    let present = get_policy(&rig.core, wallet()).await.unwrap();
+    let version = present.in_force.unwrap().version;
+    assert_eq!((version, present.nodes), (3, vec![node(Role::Agent)]), "in force here and on the agent node");
 }
 
 #[tokio::test]
@@ -145,8 +149,8 @@ async fn a_silent_or_absent_node_does_not_hold_a_policy_up() {
         rig.core.nodes.attach(link.clone(), super::fake::about());
         (link, frames)
     };
-    let (_, nodes) = apply_policy(&rig.core, caller(PeerRole::Operator), policy(2, "0.02")).await.unwrap();
-    assert!(nodes.is_empty());
+    let applied = apply_policy(&rig.core, caller(PeerRole::Operator), policy(2, "0.02")).await.unwrap();
+    assert!(applied.nodes.is_empty());
 }
 
 #[tokio::test]

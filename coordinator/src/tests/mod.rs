@@ -5,6 +5,7 @@ mod ceremony;
 mod fake;
 mod gate;
 mod lifecycle;
+mod loosening;
 mod nodes;
 mod pinning;
 mod pools;

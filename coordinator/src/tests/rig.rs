@@ -58,6 +58,15 @@ pub(super) fn operator() -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from_seed(&[42; 32]))
 }
 
+/// Another operator.
+fn second() -> PrivateKey {
+    PrivateKey::from(Ed25519Keypair::from_seed(&[43; 32]))
+}
+
+fn second_key() -> PersonKey {
+    PersonKey::try_from(second().public_key()).unwrap()
+}
+
 pub(super) fn root() -> PersonKey {
     PersonKey::try_from(operator().public_key()).unwrap()
 }
@@ -76,7 +85,7 @@ pub(super) fn manifest(version: u64) -> SignedDocument {
             service: "service-1".to_owned(),
             cold: "cold-1".to_owned(),
         }],
-        operators: vec![person],
+        operators: vec![person, PersonDraft { name: "otto".to_owned(), key: second_key().to_string() }],
         approvers: vec![],
         custodians: vec![],
         quorum: QuorumDraft { operators: 1 },
@@ -107,6 +116,13 @@ pub(super) fn policy(version: u64, max: &str) -> SignedDocument {
     signed(body, Namespace::Policy)
 }
 
+/// A policy that both operators signed.
+pub(super) fn policy_of_both(version: u64, max: &str) -> SignedDocument {
+    let mut document = policy(version, max);
+    document.signatures.push(sign(&document.body, Namespace::Policy, &second()).unwrap());
+    document
+}
+
 pub(super) fn policy_record(document: SignedDocument) -> PolicyRecord {
     let manifest = Pinned::enrol(&manifest(1), &[root()]).unwrap();
     let policy = SignedPolicy::verify(&document, manifest.manifest()).unwrap();
@@ -120,6 +136,7 @@ pub(super) fn key_statement(wallet: &str) -> KeyStatement {
         wallet: wallet.parse().unwrap(),
         agent: "bot".parse().unwrap(),
         agent_key: None,
+        loosening_delay_s: None,
         epoch: 0,
         public_key: PublicKey::from(k256::PublicKey::from(wallet_key().verifying_key())),
         nodes: Role::ALL.map(node).to_vec(),
@@ -138,6 +155,7 @@ fn wallet_record() -> WalletRecord {
         wallet: statement.wallet.clone(),
         agent: statement.agent.clone(),
         agent_key: statement.agent_key,
+        loosening_delay_s: statement.loosening_delay_s,
         group: statement.group.clone(),
         created_at: START,
         born: Some(Born::new(&statement, attestations)),
@@ -166,6 +184,14 @@ impl Rig {
             put(txn, &policy_record(policy(1, "0.01")))
         })
         .unwrap();
+        rig
+    }
+
+    /// The same, with a wallet that was created with a delay for what loosens its policy.
+    pub(super) fn guarded(loosening_delay_s: u32) -> Self {
+        let rig = Self::new();
+        let wallet = WalletRecord { loosening_delay_s: Some(loosening_delay_s), ..wallet_record() };
+        let _synced = update(rig.store.as_ref(), |txn| put(txn, &wallet)).unwrap();
         rig
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use quorate_intent::Intent;
-use quorate_types::{AgentId, WalletId};
+use quorate_types::{AgentId, B256, Transcript, WalletId};
 
 use crate::{FreezeError, Scope, SignedFreeze};
 
@@ -63,6 +63,15 @@ impl FrozenSet {
         intent: &'a Intent,
     ) -> impl Iterator<Item = &'a SignedFreeze> {
         self.0.values().filter(|order| order.is_freeze() && order.scope().covers(wallet, agent, intent))
+    }
+
+    /// Names the orders that count for a wallet as a whole: for all, for its agent and for itself. It changes with each order
+    /// about one of them, and never comes back to what it was.
+    pub fn standing(&self, wallet: &WalletId, agent: &AgentId) -> B256 {
+        let scopes = [Scope::All, Scope::Agent(agent.clone()), Scope::Wallet(wallet.clone())];
+        let transcript = Transcript::new("quorate/freeze-standing/v1");
+        let of = |scope| self.0.get(scope).map(SignedFreeze::hash).unwrap_or_default();
+        scopes.iter().fold(transcript, |transcript, scope| transcript.field(of(scope).as_slice())).finish()
     }
 
     /// The order that counts for each scope, freezing or lifting, in the order of scopes.

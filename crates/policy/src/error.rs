@@ -53,6 +53,20 @@ pub enum PolicyError {
         /// the version both claim
         version: u64,
     },
+    /// It loosens the policy of a wallet that was created with a delay, and too few operators signed.
+    #[error(
+        "it may allow something new ({fields}): {need} operators must sign that, {got} did; still to sign: one of {others}"
+    )]
+    SecondOperator {
+        /// the fields in which it may allow something new
+        fields: String,
+        /// how many operators signed
+        got: usize,
+        /// how many must
+        need: usize,
+        /// the operators who did not
+        others: String,
+    },
     /// Not the policy that was kept.
     #[error("policy: its hash is not the one that was kept")]
     NotKept,

@@ -47,7 +47,8 @@ pub use open::{MAX_OPEN_BYTES, Opening};
 pub use open_error::OpenError;
 pub use standing::{LogMark, PeerLogs, Standing};
 pub use statement::{
-    IntentStatement, KeyStatement, MAX_STATEMENT_BYTES, SignedStatement, Statement, StatementError,
+    IntentStatement, KeyStatement, MAX_LOOSENING_DELAY_S, MAX_STATEMENT_BYTES, SignedStatement, Statement,
+    StatementError,
 };
 pub use terms::{PROTOCOL_VERSION, Participant, Protocol, Terms, TermsError};
 pub use watch::{Deadline, Deadlines, Expired, Watch};

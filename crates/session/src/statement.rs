@@ -79,6 +79,9 @@ pub trait Statement: Serialize + DeserializeOwned {
     }
 }
 
+/// The longest time that what loosens a policy may be made to wait, in seconds: 31 days.
+pub const MAX_LOOSENING_DELAY_S: u32 = 31 * 24 * 60 * 60;
+
 /// "My share of this wallet's key is sealed and synced." Equal, byte for byte, on all three nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyStatement {
@@ -92,6 +95,9 @@ pub struct KeyStatement {
     pub agent: AgentId,
     /// The key the agent's requests must be signed with; none where the gateway's word is taken.
     pub agent_key: Option<AgentPublicKey>,
+    /// Seconds for which what loosens the wallet's policy waits, a second operator's signature beside it; none where
+    /// loosening takes neither.
+    pub loosening_delay_s: Option<u32>,
     /// The share epoch.
     pub epoch: u32,
     /// The wallet's public key.
@@ -103,7 +109,7 @@ pub struct KeyStatement {
 }
 
 impl Statement for KeyStatement {
-    const DOMAIN: &'static str = "quorate/key-statement/v2";
+    const DOMAIN: &'static str = "quorate/key-statement/v3";
 }
 
 impl KeyStatement {
@@ -137,13 +143,25 @@ impl KeyStatement {
 
     fn difference(&self, other: &Self) -> Option<&'static str> {
         // No `..`: a new field does not compile until it is compared.
-        let Self { cluster, group, wallet, agent, agent_key, epoch, public_key, nodes, eid } = self;
+        let Self {
+            cluster,
+            group,
+            wallet,
+            agent,
+            agent_key,
+            loosening_delay_s,
+            epoch,
+            public_key,
+            nodes,
+            eid,
+        } = self;
         [
             ("cluster", *cluster == other.cluster),
             ("group", *group == other.group),
             ("wallet", *wallet == other.wallet),
             ("agent", *agent == other.agent),
             ("agent key", *agent_key == other.agent_key),
+            ("loosening delay", *loosening_delay_s == other.loosening_delay_s),
             ("epoch", *epoch == other.epoch),
             ("public key", *public_key == other.public_key),
             ("participants", *nodes == other.nodes),
@@ -197,6 +215,7 @@ mod tests {
             wallet: "w".parse().unwrap(),
             agent: "bot".parse().unwrap(),
             agent_key: None,
+            loosening_delay_s: None,
             epoch: 0,
             public_key: GENERATOR.parse().unwrap(),
             nodes: nodes(),
@@ -232,12 +251,13 @@ mod tests {
     fn any_difference_is_named() {
         let keys = keys();
         type Change = fn(&mut KeyStatement);
-        let change: [(&str, Change); 9] = [
+        let change: [(&str, Change); 10] = [
             ("cluster", |s| s.cluster = "other".parse().unwrap()),
             ("group", |s| s.group = "h".parse().unwrap()),
             ("wallet", |s| s.wallet = "v".parse().unwrap()),
             ("agent", |s| s.agent = "eve".parse().unwrap()),
             ("agent key", |s| s.agent_key = Some(crate::AgentKey::generate(&mut OsRng).public())),
+            ("loosening delay", |s| s.loosening_delay_s = Some(0)),
             ("epoch", |s| s.epoch = 1),
             ("public key", |s| s.public_key = GENERATOR.replacen("02", "03", 1).parse().unwrap()),
             ("participants", |s| s.nodes.reverse()),

@@ -4,6 +4,7 @@ mod backtest;
 mod cases;
 mod diff;
 mod history;
+mod standing;
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,6 @@ use quorate_manifest::Namespace;
 use quorate_policy::{Finding, Severity, lint};
 use quorate_proto::v1;
 use quorate_types::WalletId;
-use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::Globals;
@@ -22,7 +22,7 @@ use crate::output::Answer;
 use crate::profile::{Caller, Profile};
 use crate::refusal::{Kind, Refusal};
 use crate::ssh;
-use crate::views::hex;
+use standing::InForce;
 
 /// Policies.
 #[derive(Subcommand)]
@@ -155,43 +155,11 @@ async fn apply(globals: &Globals, file: &Path, sig: &[PathBuf]) -> Result<Answer
     check(file)?;
     let client = Client::connect(&Profile::find(globals, Caller::Operator)?).await?;
     let view = put_in_force(&client, file, sig).await?;
-    let text = format!("{}Next: quorate sign transfer --wallet {} ...", view.words(), view.wallet);
+    let text = match &view.waiting {
+        Some(_) => view.words().trim_end().to_owned(),
+        None => format!("{}Next: quorate sign transfer --wallet {} ...", view.words(), view.wallet),
+    };
     Answer::new(&view, text)
-}
-
-/// A policy in force.
-#[derive(Debug, Serialize)]
-pub(crate) struct InForce {
-    pub(crate) wallet: String,
-    pub(crate) version: u64,
-    pub(crate) hash: String,
-    pub(crate) nodes: Vec<String>,
-    pub(crate) body: String,
-}
-
-impl From<v1::PolicyInForce> for InForce {
-    fn from(policy: v1::PolicyInForce) -> Self {
-        let body = policy.document.map(|document| document.body).unwrap_or_default();
-        Self {
-            wallet: policy.wallet,
-            version: policy.version,
-            hash: hex(&policy.hash),
-            nodes: policy.nodes,
-            body: String::from_utf8_lossy(&body).into_owned(),
-        }
-    }
-}
-
-impl InForce {
-    fn words(&self) -> String {
-        format!(
-            "Policy version {} of {} is in force, {}\non: {}\n",
-            self.version,
-            self.wallet,
-            self.hash,
-            self.nodes.join(", ")
-        )
-    }
 }
 
 /// Sends a signed policy to the coordinator.
@@ -201,11 +169,16 @@ pub(crate) async fn put_in_force(client: &Client, file: &Path, sig: &[PathBuf]) 
     Ok(answer.map_err(refused)?.into_inner().into())
 }
 
-async fn show(globals: &Globals, wallet: &str) -> Result<Answer, Refusal> {
-    let client = Client::connect(&Profile::find(globals, Caller::Operator)?).await?;
+/// Where a wallet's policies stand.
+async fn standing(client: &Client, wallet: &str) -> Result<InForce, Refusal> {
     let request = v1::GetPolicyRequest { wallet: wallet.to_owned() };
     let answer = client.policies().get_policy(within(request, ORDINARY)).await.map_err(refused)?;
-    let view = InForce::from(answer.into_inner());
+    Ok(answer.into_inner().into())
+}
+
+async fn show(globals: &Globals, wallet: &str) -> Result<Answer, Refusal> {
+    let client = Client::connect(&Profile::find(globals, Caller::Operator)?).await?;
+    let view = standing(&client, wallet).await?;
     let text = format!("{}\n{}", view.words(), view.body.trim_end());
     Answer::new(&view, text)
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use quorate_proto::v1;
-use quorate_session::AgentPublicKey;
+use quorate_session::{AgentPublicKey, MAX_LOOSENING_DELAY_S};
 use quorate_types::{AgentId, GroupId, WalletId};
 use serde_json::json;
 
@@ -54,6 +54,10 @@ pub(crate) struct Create {
     /// gateway's word is enough]
     #[arg(long, value_name = "HEX")]
     agent_key: Option<AgentPublicKey>,
+    /// What loosens its policy needs a second operator's signature and waits for so many seconds, up to 31 days; decided
+    /// here, for ever [default: neither]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_LOOSENING_DELAY_S)))]
+    loosening_delay: Option<u32>,
 }
 
 /// A wallet to ask for.
@@ -63,15 +67,17 @@ pub(crate) struct New<'a> {
     pub(crate) group: &'a str,
     /// 64 hex digits, or empty.
     pub(crate) agent_key: &'a str,
+    pub(crate) loosening_delay_s: Option<u32>,
 }
 
 pub(crate) async fn run(command: Wallet, globals: &Globals) -> Result<Answer, Refusal> {
     let client = Client::connect(&Profile::find(globals, Caller::Operator)?).await?;
     match command {
-        Wallet::Create(Create { wallet, agent, group, agent_key }) => {
+        Wallet::Create(Create { wallet, agent, group, agent_key, loosening_delay: loosening_delay_s }) => {
             let agent_key = agent_key.map(|key| key.to_string()).unwrap_or_default();
             let (wallet, agent, group) = (wallet.as_str(), agent.as_str(), group.as_str());
-            let view = create(&client, New { wallet, agent, group, agent_key: &agent_key }).await?;
+            let new = New { wallet, agent, group, agent_key: &agent_key, loosening_delay_s };
+            let view = create(&client, new).await?;
             let mut words = view.words();
             if view.policy_version == 0 {
                 words.push_str("\nNext: quorate policy apply POLICY.yaml");
@@ -100,6 +106,7 @@ pub(crate) async fn create(client: &Client, new: New<'_>) -> Result<WalletView, 
         agent: new.agent.to_owned(),
         group: new.group.to_owned(),
         agent_key: hex::decode(new.agent_key).or_invalid("--agent-key")?,
+        loosening_delay_s: new.loosening_delay_s,
     };
     let answer = client.wallets().create_wallet(within(request, SESSION)).await;
     let view = client.checked(answer.map_err(refused)?.into_inner())?;
@@ -108,13 +115,24 @@ pub(crate) async fn create(client: &Client, new: New<'_>) -> Result<WalletView, 
         ("agent", view.agent == new.agent),
         ("group", view.group == new.group),
         ("state", view.state == "active"),
-        ("attestations", view.attestations_checked || new.agent_key.is_empty()),
+        (
+            "attestations",
+            view.attestations_checked || (new.agent_key.is_empty() && new.loosening_delay_s.is_none()),
+        ),
     ];
     if let Some((field, _)) = same.into_iter().find(|(_, same)| !same) {
         let reason = format!("the answer is not the wallet asked for: its {field}");
         return Err(Refusal::new(Kind::PeerFault, reason)
             .field(field)
             .next("give the profile the manifest that is in force; use no address of this answer"));
+    }
+    if view.loosening_delay_s != new.loosening_delay_s {
+        return Err(Refusal::new(
+            Kind::PeerFault,
+            "the wallet was made with another delay for what loosens its policy",
+        )
+        .field("loosening_delay_s")
+        .next("send nothing to this wallet's address, and look into the coordinator"));
     }
     if view.agent_key != new.agent_key {
         // The attestations say so too: a wallet that takes another word than it was asked to is not to be used.

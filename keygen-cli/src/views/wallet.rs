@@ -15,6 +15,9 @@ pub(crate) struct WalletView {
     /// 64 hex digits; empty where the gateway's word is taken.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) agent_key: String,
+    /// Seconds; none where loosening its policy takes neither time nor a second operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) loosening_delay_s: Option<u32>,
     pub(crate) group: String,
     pub(crate) state: &'static str,
     pub(crate) address: String,
@@ -46,6 +49,7 @@ impl From<v1::Wallet> for WalletView {
             wallet: wallet.wallet,
             agent: wallet.agent,
             agent_key: ::hex::encode(&wallet.agent_key),
+            loosening_delay_s: wallet.loosening_delay_s,
             group: wallet.group,
             address: wallet.address,
             epoch: wallet.epoch,
@@ -71,6 +75,10 @@ impl WalletView {
             "" => "the gateway, in the agent's name".to_owned(),
             key => format!("only the agent itself, with {key}"),
         };
+        let loosening = match self.loosening_delay_s {
+            None => "at once".to_owned(),
+            Some(seconds) => format!("a second operator, and {seconds} s"),
+        };
         let lines = [
             ("wallet", self.wallet.clone()),
             ("agent", self.agent.clone()),
@@ -80,6 +88,7 @@ impl WalletView {
             ("address", self.address.clone()),
             ("public key", self.public_key.clone()),
             ("policy", policy),
+            ("loosening", loosening),
             ("last drill", last_drill(self.drilled_at_ms, SystemClock.now())),
             ("attested by", format!("{}{checked}", self.attested_by.join(", "))),
         ];

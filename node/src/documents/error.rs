@@ -48,6 +48,16 @@ pub enum DocumentsError {
         /// the version both claim
         version: u64,
     },
+    /// A freeze order came while it waited.
+    #[error(
+        "policy of {wallet}: a freeze order came while version {version} waited, which ended it; a higher version must be signed"
+    )]
+    Cancelled {
+        /// the wallet
+        wallet: WalletId,
+        /// the version that waited
+        version: u64,
+    },
     /// A cold node never signs, so it has no use for policies and freeze orders.
     #[error("a cold node signs nothing, and takes neither policies nor freeze orders")]
     Cold,

@@ -8,6 +8,7 @@ mod freezes;
 mod manifest;
 mod policies;
 mod record;
+mod waiting;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -23,6 +24,7 @@ use quorate_types::{Clock, ClusterId, NodeId, Role, WalletId};
 pub use error::DocumentsError;
 pub(crate) use manifest::{Offered, read_document};
 use policies::Held;
+pub(crate) use policies::{Guarded, Put};
 
 /// Who this node is. A manifest must say the same.
 pub(crate) struct Expected {
@@ -91,7 +93,7 @@ impl Documents {
     /// The wallet's policy in force. None means that nothing is allowed.
     pub(crate) fn policy(&self, wallet: &WalletId) -> Option<Arc<SignedPolicy>> {
         let policies = self.policies.read().unwrap_or_else(PoisonError::into_inner);
-        policies.get(wallet).and_then(|held| held.in_force.clone())
+        policies.get(wallet).and_then(Held::in_force)
     }
 
     /// What is frozen now.
@@ -104,5 +106,7 @@ impl Documents {
     }
 }
 
+#[cfg(test)]
+mod loosening_tests;
 #[cfg(test)]
 mod tests;

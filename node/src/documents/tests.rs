@@ -102,21 +102,21 @@ fn policies_only_go_up_also_across_a_restart() {
     let manifest = cluster.manifest(1, |_| {});
     let documents = cluster.documents(Role::Service, &store, manifest.clone()).unwrap();
     assert!(documents.policy(&wallet("w")).is_none());
-    documents.put_policy(&cluster.policy("w", 2, "25.00")).unwrap();
+    documents.put_unguarded(&cluster.policy("w", 2, "25.00")).unwrap();
     // The same again is no change; a lower version and another of the same version are refused.
-    documents.put_policy(&cluster.policy("w", 2, "25.00")).unwrap();
-    let older = documents.put_policy(&cluster.policy("w", 1, "99.00")).err().unwrap();
+    documents.put_unguarded(&cluster.policy("w", 2, "25.00")).unwrap();
+    let older = documents.put_unguarded(&cluster.policy("w", 1, "99.00")).err().unwrap();
     assert!(matches!(older, DocumentsError::Rollback { seen: 2, offered: 1, .. }));
-    let fork = documents.put_policy(&cluster.policy("w", 2, "99.00")).err().unwrap();
+    let fork = documents.put_unguarded(&cluster.policy("w", 2, "99.00")).err().unwrap();
     assert!(matches!(fork, DocumentsError::Fork { version: 2, .. }));
-    assert!(documents.put_policy(&Cluster::new().policy("w", 3, "99.00")).is_err(), "not our operator");
+    assert!(documents.put_unguarded(&Cluster::new().policy("w", 3, "99.00")).is_err(), "not our operator");
     assert_eq!(documents.policy(&wallet("w")).unwrap().version(), 2);
     drop(documents);
 
     let documents = cluster.documents(Role::Service, &store, manifest).unwrap();
     assert_eq!(documents.policy(&wallet("w")).unwrap().version(), 2);
-    assert!(documents.put_policy(&cluster.policy("w", 1, "99.00")).is_err());
-    documents.put_policy(&cluster.policy("w", 3, "1.00")).unwrap();
+    assert!(documents.put_unguarded(&cluster.policy("w", 1, "99.00")).is_err());
+    documents.put_unguarded(&cluster.policy("w", 3, "1.00")).unwrap();
     assert_eq!(documents.policy(&wallet("w")).unwrap().version(), 3);
     assert!(documents.policy(&wallet("v")).is_none());
 }
@@ -127,7 +127,7 @@ fn a_policy_outlives_its_signer_who_signs_no_other() {
     let manifest = cluster.manifest(1, |_| {});
     let documents = cluster.documents(Role::Service, &store, manifest.clone()).unwrap();
     let policy = cluster.policy("w", 2, "25.00");
-    documents.put_policy(&policy).unwrap();
+    documents.put_unguarded(&policy).unwrap();
     let mut next = Cluster::new();
     next.operator = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap();
     let replaced = cluster.manifest(2, |draft| draft.operators = vec![person("nina", &next.operator)]);
@@ -137,13 +137,16 @@ fn a_policy_outlives_its_signer_who_signs_no_other() {
     let documents = cluster.documents(Role::Service, &store, manifest).unwrap();
     assert_eq!(documents.policy(&wallet("w")).unwrap().version(), 2);
     // A coordinator that tells it again changes nothing, and is not told no.
-    assert_eq!(documents.put_policy(&policy).unwrap().version(), 2);
-    assert!(documents.put_policy(&cluster.policy("w", 3, "99.00")).is_err(), "olga is no operator any more");
+    assert_eq!(documents.put_unguarded(&policy).unwrap().version(), 2);
+    assert!(
+        documents.put_unguarded(&cluster.policy("w", 3, "99.00")).is_err(),
+        "olga is no operator any more"
+    );
     assert!(matches!(
-        documents.put_policy(&next.policy("w", 1, "25.00")),
+        documents.put_unguarded(&next.policy("w", 1, "25.00")),
         Err(DocumentsError::Rollback { seen: 2, offered: 1, .. })
     ));
-    documents.put_policy(&next.policy("w", 3, "1.00")).unwrap();
+    documents.put_unguarded(&next.policy("w", 3, "1.00")).unwrap();
     assert_eq!(documents.policy(&wallet("w")).unwrap().version(), 3);
 }
 
@@ -151,7 +154,7 @@ fn a_policy_outlives_its_signer_who_signs_no_other() {
 fn a_cold_node_takes_no_policy() {
     let (cluster, store) = (Cluster::new(), memory());
     let documents = cluster.documents(Role::Cold, &store, cluster.manifest(1, |_| {})).unwrap();
-    assert!(matches!(documents.put_policy(&cluster.policy("w", 1, "1.00")), Err(DocumentsError::Cold)));
+    assert!(matches!(documents.put_unguarded(&cluster.policy("w", 1, "1.00")), Err(DocumentsError::Cold)));
     assert!(documents.policy(&wallet("w")).is_none());
 }
 
@@ -162,7 +165,7 @@ fn what_is_not_synced_is_not_in_force() {
     let store: Arc<dyn Store> = Arc::clone(&failing) as Arc<dyn Store>;
     let documents = cluster.documents(Role::Service, &store, cluster.manifest(1, |_| {})).unwrap();
     failing.fail_commit_after(0, Aftermath::Lost);
-    let refused = documents.put_policy(&cluster.policy("w", 1, "1.00")).err().unwrap();
+    let refused = documents.put_unguarded(&cluster.policy("w", 1, "1.00")).err().unwrap();
     assert!(matches!(&refused, DocumentsError::Store(error) if error.is_fatal()), "{refused}");
     assert!(documents.policy(&wallet("w")).is_none());
 }
@@ -172,7 +175,7 @@ fn every_change_is_in_the_log() {
     let (cluster, store) = (Cluster::new(), memory());
     let documents = cluster.documents(Role::Service, &store, cluster.manifest(1, |_| {})).unwrap();
     documents.put_manifest(&cluster.manifest(2, |_| {})).unwrap();
-    documents.put_policy(&cluster.policy("w", 1, "1.00")).unwrap();
-    documents.put_policy(&cluster.policy("w", 1, "1.00")).unwrap();
+    documents.put_unguarded(&cluster.policy("w", 1, "1.00")).unwrap();
+    documents.put_unguarded(&cluster.policy("w", 1, "1.00")).unwrap();
     assert_eq!(quorate_audit::verify(&*store).unwrap().sequence, 3);
 }

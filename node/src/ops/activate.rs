@@ -3,7 +3,7 @@
 use quorate_audit::{AuditError, Event};
 use quorate_proto::{FieldError, required, v1};
 use quorate_session::{KeyStatement, SignedStatement, StatementError};
-use quorate_store::{StoreError, update};
+use quorate_store::{StoreError, Txn, update};
 use quorate_types::{NodeId, PARTIES, Role, WalletId};
 
 use crate::node::Node;
@@ -109,10 +109,14 @@ fn put_in_force(node: &Node, record: &WalletRecord) -> Result<(), ActivateError>
         .field("agent", record.agent.as_str())
         .field("address", record.public_key.address().to_string())
         .field("eid", hex::encode(record.eid));
-    let (receipt, durable) = update(&*node.store, |txn| {
+    let activate = |txn: &mut dyn Txn| {
         node.vault.activate(txn, &record.wallet, record.public_key)?;
         Ok::<_, ActivateError>(quorate_audit::append(txn, node.clock.now(), &event)?)
-    })?;
+    };
+    let (receipt, durable) = match record.loosening() {
+        Some(_) => node.documents.begin_guarded(&record.wallet, activate)?,
+        None => update(&*node.store, activate)?,
+    };
     receipt.confirm(&durable);
     Ok(())
 }

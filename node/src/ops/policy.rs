@@ -3,43 +3,76 @@
 use quorate_manifest::{Namespace, SignedDocument};
 use quorate_policy::Policy;
 use quorate_proto::v1;
+use quorate_types::WalletId;
 
-use crate::documents::DocumentsError;
+use crate::documents::{DocumentsError, Guarded, Put};
 use crate::node::Node;
+use crate::vault::VaultError;
 
-/// Puts a policy in force where its operators signed it and it is later than what this node has seen. Waits for the disk.
+/// Why a policy was not taken.
+#[derive(Debug, thiserror::Error)]
+enum PutError {
+    /// The document.
+    #[error("{0}")]
+    Documents(#[from] DocumentsError),
+    /// What the wallet was created with cannot be read.
+    #[error("{0}")]
+    Vault(#[from] VaultError),
+}
+
+/// Puts a policy in force where its operators signed it and it is later than what this node has seen, or notes it where
+/// it has to wait. Waits for the disk.
 pub(crate) fn run(node: &Node, document: v1::SignedDocument) -> v1::DocumentAck {
     let kind = "policy".to_owned();
     let document = SignedDocument { body: document.body, signatures: document.signatures };
-    match node.documents.put_policy(&document) {
-        Ok(policy) => v1::DocumentAck {
-            kind,
-            wallet: policy.wallet().to_string(),
-            version: policy.version(),
-            hash: policy.hash().to_vec(),
-            ..Default::default()
-        },
+    let put = node.documents.put_policy(&document, |wallet| guarded(node, wallet));
+    let (policy, waits_until_ms) = match put {
+        Ok(Put::InForce(policy)) => (policy, 0),
+        Ok(Put::Waits { policy, until }) => (policy, until),
         Err(error) => {
             tracing::warn!(%error, "policy refused");
             // Wallet and hash name the document sent, so that the coordinator knows which one this is about.
             let wallet = Policy::parse(&document.body).map(|policy| policy.wallet().to_string());
-            v1::DocumentAck {
+            return v1::DocumentAck {
                 kind,
                 wallet: wallet.unwrap_or_default(),
                 version: 0,
                 hash: document.hash(Namespace::Policy).to_vec(),
-                refused: refusal(&error),
+                refused: match error {
+                    PutError::Documents(error) => refusal(&error),
+                    PutError::Vault(_) => INTERNAL.to_owned(),
+                },
                 ..Default::default()
-            }
+            };
         }
+    };
+    v1::DocumentAck {
+        kind,
+        wallet: policy.wallet().to_string(),
+        version: policy.version(),
+        hash: policy.hash().to_vec(),
+        waits_until_ms,
+        ..Default::default()
     }
 }
+
+/// What the wallet was created with, as its nodes attested. Of a wallet that is not active here nothing is known yet, and
+/// nothing is signed.
+fn guarded(node: &Node, wallet: &WalletId) -> Result<Option<Guarded>, PutError> {
+    let record = node.vault.wallet(wallet)?;
+    Ok(record.and_then(|record| {
+        let loosening = record.loosening()?;
+        Some(Guarded { loosening, agent: record.agent })
+    }))
+}
+
+const INTERNAL: &str = "internal error; see this node's log";
 
 /// What the coordinator is told: the disk's troubles are for this node's own log.
 pub(super) fn refusal(error: &DocumentsError) -> String {
     match error {
         DocumentsError::Store(_) | DocumentsError::Audit(_) | DocumentsError::Malformed(_) => {
-            "internal error; see this node's log".to_owned()
+            INTERNAL.to_owned()
         }
         other => other.to_string(),
     }

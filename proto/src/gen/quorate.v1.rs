@@ -187,6 +187,10 @@ pub struct CreateWalletRequest {
     /// word is taken. Decided here, for ever.
     #[prost(bytes = "vec", tag = "4")]
     pub agent_key: ::prost::alloc::vec::Vec<u8>,
+    /// What loosens its policy then needs a second operator's signature and waits for so many seconds, at most 31 days; absent:
+    /// neither. Decided here, for ever.
+    #[prost(uint32, optional, tag = "5")]
+    pub loosening_delay_s: ::core::option::Option<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetWalletRequest {
@@ -245,6 +249,9 @@ pub struct Wallet {
     /// certificate is on record.
     #[prost(uint64, tag = "13")]
     pub drilled_at_ms: u64,
+    /// See CreateWalletRequest.
+    #[prost(uint32, optional, tag = "14")]
+    pub loosening_delay_s: ::core::option::Option<u32>,
 }
 /// Nested message and enum types in `Wallet`.
 pub mod wallet {
@@ -1479,6 +1486,31 @@ pub struct PolicyInForce {
     /// The nodes that have it in force.
     #[prost(string, repeated, tag = "5")]
     pub nodes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The one that is to take its place, if any. A wallet's first policy may be: then version above is 0.
+    #[prost(message, optional, tag = "6")]
+    pub waiting: ::core::option::Option<PolicyWaiting>,
+}
+/// A policy that loosens the one in force, and waits.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PolicyWaiting {
+    #[prost(uint64, tag = "1")]
+    pub version: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    pub hash: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub document: ::core::option::Option<SignedDocument>,
+    /// When all whose word is known may put it in force. Each node goes by its own clock, from when it first saw it.
+    #[prost(uint64, tag = "4")]
+    pub until_ms: u64,
+    /// The fields in which it may allow something new.
+    #[prost(string, repeated, tag = "5")]
+    pub loosens: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The nodes that have noted it.
+    #[prost(string, repeated, tag = "6")]
+    pub nodes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// A freeze order came meanwhile: it never comes into force.
+    #[prost(bool, tag = "7")]
+    pub cancelled: bool,
 }
 /// Generated client implementations.
 pub mod cluster_service_client {
@@ -4413,6 +4445,9 @@ pub struct StartKeygen {
     /// The agent's Ed25519 public key; empty where the gateway's word is to be taken.
     #[prost(bytes = "vec", tag = "4")]
     pub agent_key: ::prost::alloc::vec::Vec<u8>,
+    /// See CreateWalletRequest.
+    #[prost(uint32, optional, tag = "5")]
+    pub loosening_delay_s: ::core::option::Option<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartSign {
@@ -4648,6 +4683,10 @@ pub struct DocumentAck {
     /// The scope of a freeze order.
     #[prost(string, tag = "6")]
     pub scope: ::prost::alloc::string::String,
+    /// Of a policy that is noted, and in force from this moment on by the node's clock once it is shown again; 0 where it is in
+    /// force.
+    #[prost(uint64, tag = "7")]
+    pub waits_until_ms: u64,
 }
 /// Generated client implementations.
 pub mod node_relay_client {

@@ -106,6 +106,7 @@ impl Cold {
             wallet: format!("wallet-{number}").parse().unwrap(),
             agent: format!("agent-{number}").parse().unwrap(),
             agent_key: None,
+            loosening_delay_s: None,
             epoch: 0,
             public_key,
             nodes: self.facts.nodes.clone(),

@@ -21,6 +21,8 @@ mod reading;
 mod rig;
 mod schema;
 mod signed;
+mod succession;
 mod tiers;
+mod tightened;
 mod tried;
 mod typed_data;

@@ -78,7 +78,7 @@ impl Story {
     }
 
     async fn wallet(&mut self, name: &str, agent: &str) -> Result<WalletView, Refusal> {
-        let new = New { wallet: name, agent, group: GROUP, agent_key: "" };
+        let new = New { wallet: name, agent, group: GROUP, agent_key: "", loosening_delay_s: None };
         let creating = create(&self.operator, new);
         let wallet = self.timings.time(format!("wallet of {agent} (DKG 2-of-3)"), creating).await?;
         if wallet.state != "active" || !wallet.attestations_checked {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use quorate_policy::{Change, Direction, Policy, diff};
+use quorate_policy::{Change, Direction, Policy, diff, loosened};
 use serde_json::json;
 
 use crate::files;
@@ -29,11 +29,18 @@ pub(super) fn run(old: &Path, new: &Path) -> Result<Answer, Refusal> {
         (_, 0, _) => "Nothing is surely looser; read what only changed.".to_owned(),
         _ => format!("Looser in {looser}: something is allowed that was not."),
     });
+    let loosens = loosened(&before, &after);
+    if !loosens.is_empty() {
+        lines.push(format!(
+            "It counts as loosening in {}: a wallet created with a delay takes a second operator's signature and that delay.",
+            loosens.join(", ")
+        ));
+    }
     let versions = (before.version(), after.version());
     if versions.1 <= versions.0 {
         lines.push(format!("Its version must be above {} before anyone signs it.", versions.0));
     }
-    let object = json!({ "old_version": versions.0, "new_version": versions.1, "changes": changes });
+    let object = json!({ "old_version": versions.0, "new_version": versions.1, "changes": changes, "loosens": loosens });
     Answer::new(&object, lines.join("\n"))
 }
 

@@ -3,17 +3,21 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::standing::instant;
 use crate::commands::audit;
 use crate::output::Answer;
 use crate::refusal::{OrRefuse, Refusal};
 
-/// One version, put in force.
+/// One version, put in force or made to wait.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Version {
     version: u64,
     hash: String,
     at_ms: u64,
     by: String,
+    /// When it was to come into force, where it had to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_until_ms: Option<u64>,
     /// The entry of the log that says so.
     sequence: u64,
 }
@@ -32,15 +36,23 @@ pub(super) async fn run(client: &crate::client::Client, wallet: &str) -> Result<
     if versions.is_empty() {
         return Err(Refusal::not_found(format!("wallet {wallet} never had a policy")).field("wallet"));
     }
-    let lines: Vec<String> = versions.iter().map(words).collect();
-    Answer::new(&json!({ "wallet": wallet, "versions": versions }), lines.join("\n"))
+    let mut lines: Vec<String> = versions.iter().map(words).collect();
+    // What the log cannot say: whether it still waits.
+    let now = super::standing(client, wallet).await?.waiting;
+    lines.extend(now.as_ref().map(|waiting| waiting.words().trim_end().to_owned()));
+    Answer::new(&json!({ "wallet": wallet, "versions": versions, "waiting": now }), lines.join("\n"))
 }
 
 fn version(entry: &Value, wallet: &str) -> Option<Version> {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let number = |value: &Value, name: &str| value.get(name).and_then(Value::as_u64);
     let fields = entry.get("fields")?;
-    if text(entry, "kind")? != "policy.applied" || text(entry, "wallet")? != wallet {
+    let waits = match text(entry, "kind")?.as_str() {
+        "policy.applied" => false,
+        "policy.waiting" => true,
+        _ => return None,
+    };
+    if text(entry, "wallet")? != wallet {
         return None;
     }
     Some(Version {
@@ -48,16 +60,21 @@ fn version(entry: &Value, wallet: &str) -> Option<Version> {
         hash: text(fields, "hash")?,
         at_ms: number(entry, "at_ms")?,
         by: text(fields, "caller")?,
+        waits_until_ms: number(fields, "until_ms").filter(|_| waits),
         sequence: number(entry, "seq")?,
     })
 }
 
 fn words(version: &Version) -> String {
-    let at = i64::try_from(version.at_ms).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
-    let at = at.map_or_else(|| format!("{} ms", version.at_ms), |at| at.to_string());
+    let waits =
+        version.waits_until_ms.map_or_else(String::new, |until| format!(", waits until {}", instant(until)));
     format!(
-        "version {}  {at}  {}  by {} (entry {})",
-        version.version, version.hash, version.by, version.sequence
+        "version {}  {}  {}  by {} (entry {}){waits}",
+        version.version,
+        instant(version.at_ms),
+        version.hash,
+        version.by,
+        version.sequence
     )
 }
 
@@ -77,6 +94,10 @@ mod tests {
             "version 2  2023-11-14T22:13:20Z  0xab  by spiffe://acme/operator/olga (entry 7)"
         );
         assert_eq!(version(&entry("policy.applied", "other"), "w"), None);
+        let mut waits = entry("policy.waiting", "w");
+        waits["fields"]["until_ms"] = json!(1_700_000_060_000_u64);
+        let waits = words(&version(&waits, "w").unwrap());
+        assert!(waits.ends_with("(entry 7), waits until 2023-11-14T22:14:20Z"), "{waits}");
         assert_eq!(version(&entry("sign.allowed", "w"), "w"), None);
     }
 }

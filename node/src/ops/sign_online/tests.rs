@@ -37,7 +37,7 @@ impl Rig {
                 node.vault.activate(txn, &record.wallet, record.public_key)
             });
             assert!(kept.is_ok());
-            node.documents.put_policy(&cluster.policy("w", 1, "1.00")).unwrap();
+            node.documents.put_unguarded(&cluster.policy("w", 1, "1.00")).unwrap();
             (node, core.with_aux(&aux.with_tables().unwrap()).unwrap())
         };
         let (agent, service) = (open(Role::Agent, agent), open(Role::Service, service));
