@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use quorate_conditions::Conditions;
 use quorate_intent::{AssetId, ChainId};
 use quorate_types::{Address, ClusterId, U256, UnixMillis, WalletId};
 use schemars::JsonSchema;
@@ -111,6 +112,7 @@ pub struct Policy {
     pub(crate) sign_in: Vec<SignInLine>,
     pub(crate) texts: Vec<TextLine>,
     pub(crate) merchants: Merchants,
+    pub(crate) conditions: Option<Conditions>,
     pub(crate) blocked: BTreeMap<Address, Recipient>,
     pub(crate) cumulative: Vec<Cumulative>,
     pub(crate) velocity: Vec<Velocity>,
@@ -202,6 +204,11 @@ impl Policy {
     /// Other texts that may be signed.
     pub fn texts(&self) -> &[TextLine] {
         &self.texts
+    }
+
+    /// Conditions over what the gateway says.
+    pub const fn conditions(&self) -> Option<&Conditions> {
+        self.conditions.as_ref()
     }
 
     /// What the gateway may say of merchants.

@@ -5,6 +5,7 @@
 mod allowances;
 mod blocked;
 mod calls;
+mod conditional;
 mod decided;
 mod decoded;
 mod denied;
