@@ -264,10 +264,9 @@ impl Changes {
             let lines = policy.velocity.iter();
             lines
                 .map(|line| {
-                    (
-                        format!("{}{}", line.window, line.per.in_words()),
-                        (line.max, format!("{} signatures", line.max)),
-                    )
+                    let denied = if line.denied { " denied attempts included" } else { "" };
+                    let name = format!("{}{}{denied}", line.window, line.per.in_words());
+                    (name, (line.max, format!("{} signatures", line.max)))
                 })
                 .collect()
         };

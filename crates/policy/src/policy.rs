@@ -92,6 +92,8 @@ pub struct Velocity {
     pub window: Window,
     /// Whom they count for.
     pub per: Per,
+    /// Whether denied attempts count too.
+    pub denied: bool,
 }
 
 /// What one wallet may sign. Whether anyone signed the policy itself is another matter: see
@@ -123,7 +125,15 @@ pub struct Policy {
     pub(crate) not_after: Option<UnixMillis>,
 }
 
+/// Highest max of a `velocity` line that counts denied attempts, and so the most of them that need to be kept of a wallet.
+pub const MAX_DENIED: u64 = 1024;
+
 impl Policy {
+    /// Whether denied attempts are to be counted: some line counts them.
+    pub fn counts_denied(&self) -> bool {
+        self.velocity.iter().any(|limit| limit.denied)
+    }
+
     /// Reads a policy and checks all of it.
     ///
     /// # Errors

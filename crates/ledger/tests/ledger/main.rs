@@ -4,6 +4,7 @@
 mod charges;
 mod concurrency;
 mod crash;
+mod denied;
 mod given;
 mod malformed;
 mod model;

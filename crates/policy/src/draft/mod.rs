@@ -255,6 +255,9 @@ pub(crate) struct VelocityDraft {
     /// Whether they are counted for the wallet, or apart for each recipient.
     #[serde(default)]
     pub(crate) per: Per,
+    /// Whether denied attempts count too: for the wallet only, and with a max of 1024 at most.
+    #[serde(default)]
+    pub(crate) denied: bool,
 }
 
 /// A span of time: `rolling_s`, or `calendar` with its `timezone`.

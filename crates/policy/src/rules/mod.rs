@@ -34,6 +34,8 @@ use crate::{Facts, Policy, RuleFailure};
 pub mod codes {
     /// The wallet has no policy.
     pub const NO_POLICY: &str = "no_policy";
+    /// An order stops it. No policy's rule: orders are asked beside it.
+    pub const FROZEN: &str = "frozen";
     /// The policy is another wallet's.
     pub const WALLET: &str = "wallet";
     /// The wallet takes its agent's signature only, and that is not there.

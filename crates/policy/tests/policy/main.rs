@@ -9,6 +9,7 @@ mod conditional;
 mod decided;
 mod decoded;
 mod denied;
+mod denied_attempts;
 mod diffed;
 mod fees;
 mod hours;
