@@ -10,6 +10,7 @@ mod malformed;
 mod model;
 mod places;
 mod requests;
+mod reservations;
 mod restart;
 mod schedules;
 mod windows;
