@@ -116,7 +116,7 @@ impl Question {
             Decision::Deny(denial) => {
                 let told = match self.may_wait(txn, &matter, denial)? {
                     Ok(told) => told,
-                    Err(denial) => return Ok(ControlFlow::Continue(self.denied(txn, &decoded, &denial)?)),
+                    Err(denial) => return Ok(ControlFlow::Continue(self.denied(txn, &matter, &denial)?)),
                 };
                 let Told { waiting, policy_hash, begins, receipt } = told;
                 let (wallet, request) = (wallet.clone(), self.request);
@@ -194,9 +194,15 @@ impl Question {
         }
     }
 
-    fn denied(&self, txn: &mut dyn Txn, decoded: &Decoded, denial: &Denial) -> Result<Written, OpError> {
+    /// Where policy counts denied attempts, it is counted in the transaction that writes it down, or nothing is answered.
+    fn denied(&self, txn: &mut dyn Txn, matter: &Matter<'_>, denial: &Denial) -> Result<Written, OpError> {
+        let counts = matter.policy.as_ref().is_some_and(|policy| policy.policy().counts_denied());
+        if counts && denial.is_attempt() {
+            let Request { wallet, key, payload_hash, .. } = &self.request;
+            quorate_ledger::count_denied(txn, wallet, (key, *payload_hash), matter.now)?;
+        }
         let denial = wire::denial_to_pb(denial);
-        let event = self.event("sign.denied", decoded).field("denial", wire::denial_json(&denial));
+        let event = self.event("sign.denied", matter.decoded).field("denial", wire::denial_json(&denial));
         Ok(Written::Denied(denial, self.append(txn, &event)?))
     }
 

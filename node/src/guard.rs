@@ -17,7 +17,7 @@ use quorate_store::Read;
 use quorate_types::{B256, GroupId, Payload, Role, Transcript, WalletId};
 
 use crate::node::Node;
-use crate::ops::hold;
+use crate::ops::{denied, hold};
 use crate::sessions::SessionError;
 use crate::vault::WalletRecord;
 
@@ -91,11 +91,11 @@ impl Request {
         // A service node has a ledger. What is over a limit now is denied before anything is computed or has left.
         if node.role == Role::Service {
             let approved = request.approve_fully(node, &*node.store);
-            if let Err(SessionError::Denied(denial)) = &approved
-                && denial.waits()
-            {
+            match &approved {
                 // Whoever was not told of the hold begins it now: it is never too late to wait.
-                hold::begin(node, &request)?;
+                Err(SessionError::Denied(denial)) if denial.waits() => hold::begin(node, &request)?,
+                Err(SessionError::Denied(_)) => denied::count(node, &request)?,
+                _ => {}
             }
             approved?;
         } else {
@@ -338,16 +338,35 @@ mod tests {
 
     impl Rig {
         fn read(&self) -> Result<Request, SessionError> {
+            self.read_as("k")
+        }
+
+        fn read_as(&self, key: &str) -> Result<Request, SessionError> {
             let policy = self.node.documents.policy(&"w".parse().unwrap()).unwrap();
             let start = v1::StartSign {
                 wallet: "w".to_owned(),
                 payload: Some(payment(0)),
                 policy_hash: policy.hash().to_vec(),
-                idempotency_key: "k".to_owned(),
+                idempotency_key: key.to_owned(),
                 agent: None,
                 approval: None,
             };
             Request::read(&self.node, start)
+        }
+
+        fn denied_by(&self, key: &str) -> Vec<String> {
+            match self.read_as(key) {
+                Err(SessionError::Denied(denial)) => {
+                    denial.failures.into_iter().map(|failure| failure.rule).collect()
+                }
+                Err(other) => panic!("{other}"),
+                Ok(_) => Vec::new(),
+            }
+        }
+
+        fn written(&self) -> usize {
+            let entries = quorate_audit::entries(&*self.node.store, 1, usize::MAX).unwrap();
+            entries.iter().filter(|entry| entry.kind == "sign.denied").count()
         }
 
         fn refusal(&self, request: &Request) -> &'static str {
@@ -376,5 +395,38 @@ mod tests {
         rig.node.documents.put_manifest(&rig.cluster.manifest(2, |_| {})).unwrap();
         assert_eq!(rig.refusal(&request), "manifest");
         assert!(rig.read().is_ok());
+    }
+
+    /// Whoever holds the coordinator asks this node for what the gate would have denied. It counts that by itself, writes it
+    /// down, and not without end.
+    #[test]
+    fn what_this_node_denied_counts_where_its_policy_says_so() {
+        let rig = rig();
+        let line = "  velocity: [{max: 2, denied: true, window: {rolling_s: 60}}]\n";
+        rig.node.documents.put_policy(&rig.cluster.policy_with(("w", 2), "0.50", line)).unwrap();
+        assert_eq!(rig.denied_by("a"), ["per_transaction"]);
+        assert_eq!(rig.denied_by("a"), ["per_transaction"], "the same attempt");
+        assert_eq!(rig.denied_by("b"), ["per_transaction"]);
+        for n in 0..5 {
+            assert_eq!(rig.denied_by(&format!("c{n}")), ["per_transaction", "velocity"]);
+        }
+        assert_eq!(rig.written(), 2);
+        // What is allowed is too much now, until they have left the window.
+        rig.node.documents.put_policy(&rig.cluster.policy_with(("w", 3), "1.00", line)).unwrap();
+        assert_eq!(rig.denied_by("d"), ["velocity"]);
+        rig.cluster.clock.advance(60_000);
+        assert!(rig.denied_by("d").is_empty());
+        assert_eq!(rig.written(), 2);
+    }
+
+    #[test]
+    fn and_not_otherwise() {
+        let rig = rig();
+        let line = "  velocity: [{max: 2, window: {rolling_s: 60}}]\n";
+        rig.node.documents.put_policy(&rig.cluster.policy_with(("w", 2), "0.50", line)).unwrap();
+        for n in 0..5 {
+            assert_eq!(rig.denied_by(&format!("a{n}")), ["per_transaction"]);
+        }
+        assert_eq!(rig.written(), 0);
     }
 }

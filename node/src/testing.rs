@@ -79,11 +79,21 @@ impl Cluster {
     }
 
     pub(crate) fn policy(&self, wallet: &str, version: u64, max: &str) -> SignedDocument {
+        self.policy_with((wallet, version), max, "")
+    }
+
+    /// With more lines of rules.
+    pub(crate) fn policy_with(
+        &self,
+        (wallet, version): (&str, u64),
+        max: &str,
+        lines: &str,
+    ) -> SignedDocument {
         let body = format!(
             "policy: quorate/v1\ncluster: dev\nwallet: {wallet}\nversion: {version}\nrules:\n  chains: [base-sepolia]\n  \
              per_transaction: [{{asset: USDC, chain: base-sepolia, max: \"{max}\"}}]\n  \
              max_fee: [{{chain: base-sepolia, max: \"0.001\"}}]\n  \
-             recipients: [{{address: \"0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf\", label: shop}}]\n"
+             recipients: [{{address: \"0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf\", label: shop}}]\n{lines}"
         );
         self.sign(body, Namespace::Policy)
     }

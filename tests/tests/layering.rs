@@ -14,7 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("session", &["types"]),
     ("mpc", &["types", "intent"]),
     ("manifest", &["types", "session"]),
-    ("policy", &["types", "intent", "session", "manifest"]),
+    ("conditions", &[]),
+    ("policy", &["types", "intent", "session", "manifest", "conditions"]),
     ("approval", &["types", "manifest"]),
     ("freeze", &["types", "intent", "manifest", "policy"]),
     ("store", &["types"]),
@@ -84,7 +85,17 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Crates without disk, sockets or a runtime.
 const PURE: &[&str] = &[
-    "types", "intent", "policy", "manifest", "approval", "freeze", "ceremony", "mpc", "session", "recovery",
+    "types",
+    "intent",
+    "conditions",
+    "policy",
+    "manifest",
+    "approval",
+    "freeze",
+    "ceremony",
+    "mpc",
+    "session",
+    "recovery",
 ];
 const IMPURE: &[&str] = &["tokio", "tonic", "hyper", "redb", "sled", "rustls", "mio", "socket2"];
 

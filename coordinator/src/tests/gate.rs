@@ -1,12 +1,15 @@
 use quorate_ledger::{State, spent};
-use quorate_store::Aftermath;
+use quorate_store::{Aftermath, update};
 use quorate_transport::PeerRole;
 use quorate_types::{Bytes, Payload, U256};
 
-use super::rig::{LARGE, PAYEE, Rig, SMALL, STRANGER, caller, denial_of, payment, request, wallet};
+use super::rig::{
+    LARGE, PAYEE, Rig, SMALL, STRANGER, caller, denial_of, payment, policy_record, policy_with, request,
+    wallet,
+};
 use crate::error::OpError;
 use crate::gate::Verdict;
-use crate::records::WalletRecord;
+use crate::records::{WalletRecord, put};
 
 fn at_hand(_: &WalletRecord) -> Result<(), OpError> {
     Ok(())
@@ -125,6 +128,61 @@ async fn nothing_is_admitted_on_a_sync_that_failed() {
             .await;
         assert!(matches!(&verdict, Err(error) if error.is_fatal()), "{aftermath:?}");
         assert!(rig.core.db.broken().is_cancelled());
+    }
+}
+
+/// A wallet that may sign three times an hour, what is denied counted.
+fn counts_denied() -> Rig {
+    let rig = Rig::new();
+    let line = "  velocity: [{max: 3, denied: true, window: {rolling_s: 3600}}]\n";
+    let policy = policy_record(policy_with(2, "0.01", line));
+    let _synced = update(rig.store.as_ref(), |txn| put(txn, &policy)).unwrap();
+    rig
+}
+
+async fn rules(rig: &Rig, request: crate::gate::Request) -> Vec<String> {
+    match rig.core.gate.admit(&caller(PeerRole::Gateway), request, at_hand).await {
+        Ok(Verdict::Denied(denied)) => {
+            denial_of(&denied).failures.into_iter().map(|failure| failure.rule).collect()
+        }
+        Ok(Verdict::Admitted(_)) => Vec::new(),
+        _ => panic!("neither denied nor admitted"),
+    }
+}
+
+#[tokio::test]
+async fn denied_attempts_use_up_a_rate_that_counts_them_and_outlast_a_restart() {
+    let rig = counts_denied();
+    let stranger = |key: &str| request(key, payment(SMALL, STRANGER));
+    assert_eq!(rules(&rig, stranger("a")).await, ["recipients"]);
+    // The same request, however often it comes, is one attempt.
+    assert_eq!(rules(&rig, stranger("a")).await, ["recipients"]);
+    assert_eq!(rules(&rig, stranger("b")).await, ["recipients"]);
+    let rig = rig.restarted();
+    assert!(rules(&rig, request("c", payment(SMALL, PAYEE))).await.is_empty(), "the third");
+    assert_eq!(rules(&rig, request("d", payment(SMALL, PAYEE))).await, ["velocity"]);
+    assert_eq!(rules(&rig, stranger("e")).await, ["recipients", "velocity"]);
+    rig.clock.advance(3_600_000);
+    assert!(rules(&rig, request("d", payment(SMALL, PAYEE))).await.is_empty());
+    assert_eq!(rig.audit().iter().filter(|kind| *kind == "sign.denied").count(), 5, "all are written down");
+}
+
+/// Counted and written down together, or neither: and then nothing is answered.
+#[tokio::test]
+async fn a_denial_that_cannot_be_counted_is_not_given() {
+    for (aftermath, left) in [(Aftermath::Lost, 3), (Aftermath::Kept, 2)] {
+        let rig = counts_denied();
+        rig.store.fail_commit_after(0, aftermath);
+        let request_ = request("a", payment(SMALL, STRANGER));
+        let verdict = rig.core.gate.admit(&caller(PeerRole::Gateway), request_, at_hand).await;
+        assert!(matches!(&verdict, Err(error) if error.is_fatal()), "{aftermath:?}");
+        let rig = rig.restarted();
+        let written = rig.audit().iter().filter(|kind| *kind == "sign.denied").count();
+        assert_eq!(written, 3 - left, "{aftermath:?}");
+        for n in 0..left {
+            assert!(rules(&rig, request(&format!("k{n}"), payment(SMALL, PAYEE))).await.is_empty());
+        }
+        assert_eq!(rules(&rig, request("k", payment(SMALL, PAYEE))).await, ["velocity"]);
     }
 }
 

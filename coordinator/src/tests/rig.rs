@@ -106,12 +106,17 @@ pub(super) fn signed(body: String, namespace: Namespace) -> SignedDocument {
 }
 
 pub(super) fn policy(version: u64, max: &str) -> SignedDocument {
+    policy_with(version, max, "")
+}
+
+/// With more lines of rules.
+pub(super) fn policy_with(version: u64, max: &str, lines: &str) -> SignedDocument {
     let payee = PAYEE.to_checksum(None);
     let body = format!(
         "policy: quorate/v1\ncluster: demo\nwallet: w\nversion: {version}\nrules:\n  chains: [base-sepolia]\n  \
          per_transaction: [{{asset: native, chain: base-sepolia, max: \"{max}\"}}]\n  \
          max_fee: [{{chain: base-sepolia, max: \"0.01\"}}]\n  \
-         recipients: [{{address: \"{payee}\", label: shop}}]\n"
+         recipients: [{{address: \"{payee}\", label: shop}}]\n{lines}"
     );
     signed(body, Namespace::Policy)
 }

@@ -1,5 +1,7 @@
 //! The ceremony's transcript: every step as a line of JSON, each with the hash of the one before. Nothing secret.
 
+use std::collections::BTreeMap;
+
 use quorate_types::{B256, Transcript, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,14 +37,25 @@ pub struct Step {
 }
 
 fn hash(sequence: u64, previous: B256, at_ms: UnixMillis, step: &str, detail: &Value) -> B256 {
-    // serde_json sorts the keys of its maps, so a value has one encoding.
     Transcript::new(DOMAIN)
         .number(sequence)
         .field(previous.as_slice())
         .number(at_ms)
         .field(step.as_bytes())
-        .field(detail.to_string().as_bytes())
+        .field(sorted(detail).to_string().as_bytes())
         .finish()
+}
+
+/// With the keys of its maps in order, however `serde_json` is built: a value has one encoding.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let members: BTreeMap<&String, &Value> = map.iter().collect();
+            Value::Object(members.into_iter().map(|(name, value)| (name.clone(), sorted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        other => other.clone(),
+    }
 }
 
 /// The step that follows `steps`.
@@ -72,4 +85,23 @@ pub fn read_steps(text: &str) -> Result<Vec<Step>, StepsError> {
         steps.push(step);
     }
     Ok(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_step_has_one_hash_whatever_order_its_particulars_were_set_in() {
+        let one = json!({ "b": [{ "d": 1, "c": 2 }], "a": {} });
+        let other = json!({ "a": {}, "b": [{ "c": 2, "d": 1 }] });
+        let hash = |detail| next_step(&[], 1, "drill", detail).hash;
+        assert_eq!(hash(one), hash(other.clone()));
+        assert_ne!(hash(other), hash(json!({ "a": {}, "b": [{ "c": 1, "d": 2 }] })));
+        // As it was before: in the order of the keys.
+        let text = r#"{"a":{},"b":[{"c":2,"d":1}]}"#;
+        assert_eq!(sorted(&json!({ "b": [{ "d": 1, "c": 2 }], "a": {} })).to_string(), text);
+    }
 }

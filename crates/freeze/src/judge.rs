@@ -1,12 +1,12 @@
 //! A freeze is a denial like any other: it names its rule, its order and what would lift it.
 
-use quorate_policy::{Decision, Denial, Facts, RuleFailure};
+use quorate_policy::{Decision, Denial, Facts, RuleFailure, codes};
 use quorate_types::AgentId;
 
 use crate::{FrozenSet, SignedFreeze};
 
 /// The code of the rule, as it stands in [`RuleFailure::rule`].
-pub const RULE: &str = "frozen";
+pub const RULE: &str = codes::FROZEN;
 
 /// What policy decided, unless an order stops it: then it is a denial that names each such order first.
 pub fn judge<Scope>(

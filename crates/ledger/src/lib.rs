@@ -13,6 +13,7 @@
 
 mod charge;
 mod claim;
+mod denied;
 mod entry;
 mod error;
 mod history;
@@ -28,6 +29,7 @@ mod void;
 
 pub use charge::{Charged, charge, charged};
 pub use claim::{Claim, claim};
+pub use denied::count_denied;
 pub use entry::{Entry, State, in_flight, lookup};
 pub use error::LedgerError;
 pub use history::Before;

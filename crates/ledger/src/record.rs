@@ -13,6 +13,8 @@ pub(crate) const IN_FLIGHT: &str = "ledger_in_flight";
 pub(crate) const SPENDS: &str = "ledger_spend";
 /// What counts as signed, by wallet, time and origin.
 pub(crate) const SIGNATURES: &str = "ledger_signature";
+/// What was denied, by wallet, time and origin.
+pub(crate) const DENIED: &str = "ledger_denied";
 /// What was signed, or is about to be, by wallet, place, effect and origin.
 pub(crate) const PLACES: &str = "ledger_place";
 /// A service node's charges, by wallet and payload hash.

@@ -10,7 +10,7 @@ use quorate_store::{Read, Txn};
 use quorate_types::{Address, B256, Transcript, U256, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{SIGNATURES, SPENDS, decode, decode_version, encode, key_of};
+use crate::record::{DENIED, SIGNATURES, SPENDS, decode, decode_version, encode, key_of};
 use crate::{IdempotencyKey, LedgerError};
 
 /// What a spend was counted for. Its hash ends the record's key.
@@ -19,6 +19,8 @@ pub(crate) enum Origin<'a> {
     Request(&'a IdempotencyKey),
     /// A service node's charge.
     Payload(B256),
+    /// A request that was denied: its key names it, and its payload, since a denial binds the key to none.
+    Denied(&'a IdempotencyKey, B256),
 }
 
 impl Origin<'_> {
@@ -27,6 +29,9 @@ impl Origin<'_> {
         match self {
             Origin::Request(key) => transcript.field(b"request").field(key.as_str().as_bytes()).finish(),
             Origin::Payload(hash) => transcript.field(b"payload").field(hash.as_slice()).finish(),
+            Origin::Denied(key, hash) => {
+                transcript.field(b"denied").field(key.as_str().as_bytes()).field(hash.as_slice()).finish()
+            }
         }
     }
 }
@@ -42,15 +47,16 @@ pub(crate) struct Spend<'a> {
 
 /// The record of one count. In version 1 a spend was its amount alone, and signatures were not counted.
 #[derive(Serialize, Deserialize)]
-struct Counts {
-    amount: U256,
-    payee: Option<Address>,
+pub(crate) struct Counts {
+    pub(crate) amount: U256,
+    pub(crate) payee: Option<Address>,
 }
 
 const fn table(counted: Counted) -> &'static str {
     match counted {
         Counted::Asset(_) | Counted::Fee(_) => SPENDS,
         Counted::Signatures => SIGNATURES,
+        Counted::Denied => DENIED,
     }
 }
 
@@ -59,13 +65,13 @@ fn prefix(wallet: &WalletId, counted: Counted) -> Vec<u8> {
         Counted::Asset(asset) => key_of(&[wallet.as_str().as_bytes(), asset.to_string().as_bytes()]),
         // No asset is written like this.
         Counted::Fee(chain) => key_of(&[wallet.as_str().as_bytes(), format!("fee@{chain}").as_bytes()]),
-        Counted::Signatures => key_of(&[wallet.as_str().as_bytes()]),
+        Counted::Signatures | Counted::Denied => key_of(&[wallet.as_str().as_bytes()]),
     }
 }
 
 /// `prefix | time, 8 bytes big-endian | origin hash, 32 bytes`: keys of one prefix ascend by time.
-fn place(wallet: &WalletId, counted: Counted, at: UnixMillis, origin: &Origin<'_>) -> Vec<u8> {
-    [prefix(wallet, counted).as_slice(), &at.to_be_bytes(), origin.hash().as_slice()].concat()
+pub(crate) fn place(wallet: &WalletId, counted: Counted, at: UnixMillis, origin: B256) -> Vec<u8> {
+    [prefix(wallet, counted).as_slice(), &at.to_be_bytes(), origin.as_slice()].concat()
 }
 
 /// The sum per asset: an intent may charge one asset more than once.
@@ -96,7 +102,7 @@ pub(crate) fn count(
     let Spend { payee, at, .. } = spend;
     let spends = amounts(spend)?;
     for (counted, amount) in std::iter::once((Counted::Signatures, U256::ONE)).chain(spends) {
-        let (table, key) = (table(counted), place(wallet, counted, at, origin));
+        let (table, key) = (table(counted), place(wallet, counted, at, origin.hash()));
         if txn.get(table, &key)?.is_some() {
             return Err(LedgerError::Malformed { table });
         }
@@ -114,7 +120,7 @@ pub(crate) fn forget(
 ) -> Result<(), LedgerError> {
     let at = spend.at;
     for (counted, amount) in amounts(spend)? {
-        let key = place(wallet, counted, at, origin);
+        let key = place(wallet, counted, at, origin.hash());
         let found = txn.get(SPENDS, &key)?.map(|record| counts(SPENDS, &record)).transpose()?;
         if found.map(|counts| counts.amount) != Some(amount) {
             return Err(LedgerError::Malformed { table: SPENDS });
@@ -122,7 +128,7 @@ pub(crate) fn forget(
         txn.delete(SPENDS, &key)?;
     }
     // A request of version 1 has none.
-    Ok(txn.delete(SIGNATURES, &place(wallet, Counted::Signatures, at, origin))?)
+    Ok(txn.delete(SIGNATURES, &place(wallet, Counted::Signatures, at, origin.hash()))?)
 }
 
 fn counts(table: &'static str, record: &[u8]) -> Result<Counts, LedgerError> {

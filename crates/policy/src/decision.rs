@@ -29,9 +29,33 @@ pub struct Denial {
 impl Denial {
     /// Whether it is only a matter of time or of people: nothing else stands against the request.
     pub fn waits(&self) -> bool {
-        let waits = |failure: &RuleFailure| [codes::APPROVAL, codes::DELAY].contains(&failure.rule.as_str());
-        !self.failures.is_empty() && self.failures.iter().all(waits)
+        waits(&self.failures)
     }
+}
+
+impl Denial {
+    /// Whether it counts as an attempt where a `velocity` line counts denied ones ([`Policy::counts_denied`]).
+    ///
+    /// It does where policy said no to what the one asked for whose word the wallet takes. What somebody else asked is no
+    /// attempt of the agent's, and neither is what an order stops. What is denied for coming too often counts no second
+    /// time: waiting helps, and what is kept has a bound.
+    ///
+    /// [`Policy::counts_denied`]: crate::Policy::counts_denied
+    pub fn is_attempt(&self) -> bool {
+        is_attempt(&self.failures)
+    }
+}
+
+pub(crate) fn waits(failures: &[RuleFailure]) -> bool {
+    let waits = |failure: &RuleFailure| [codes::APPROVAL, codes::DELAY].contains(&failure.rule.as_str());
+    !failures.is_empty() && failures.iter().all(waits)
+}
+
+const NO_ATTEMPT: [&str; 5] =
+    [codes::NO_POLICY, codes::WALLET, codes::AGENT_SIGNATURE, codes::FROZEN, codes::VELOCITY];
+
+pub(crate) fn is_attempt(failures: &[RuleFailure]) -> bool {
+    !failures.is_empty() && !failures.iter().any(|failure| NO_ATTEMPT.contains(&failure.rule.as_str()))
 }
 
 /// One rule that fails. The texts are for people; `rule` and `resets_at_ms` are for programs.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use quorate_conditions::Conditions;
 use quorate_intent::ChainId;
 use quorate_types::U256;
 use serde::Serialize;
@@ -215,6 +216,21 @@ impl Changes {
             |policy: &Policy| policy.texts.iter().map(|line| line.pattern.as_str().to_owned()).collect();
         self.set(("messages.texts", Line::Allows), texts(old), texts(new));
         self.merchants(old, new);
+        self.conditions(old, new);
+    }
+
+    /// Each is one more thing that must hold. What must be said limits too: under another type it is another line.
+    fn conditions(&mut self, old: &Policy, new: &Policy) {
+        let said = |policy: &Policy| {
+            let kinds = policy.conditions().map(|conditions| conditions.kinds().iter());
+            kinds.into_iter().flatten().map(|(name, kind)| format!("{name}, {kind}")).collect()
+        };
+        self.set(("conditions.metadata", Line::Limits), said(old), said(new));
+        let texts = |policy: &Policy| {
+            let lines = policy.conditions().map_or_else(Default::default, Conditions::conditions);
+            lines.iter().map(|line| line.text.clone()).collect()
+        };
+        self.set(("conditions.require", Line::Limits), texts(old), texts(new));
     }
 
     /// Without a line any merchant will do, so the first line tightens and the last one that goes loosens.
@@ -248,10 +264,9 @@ impl Changes {
             let lines = policy.velocity.iter();
             lines
                 .map(|line| {
-                    (
-                        format!("{}{}", line.window, line.per.in_words()),
-                        (line.max, format!("{} signatures", line.max)),
-                    )
+                    let denied = if line.denied { " denied attempts included" } else { "" };
+                    let name = format!("{}{}{denied}", line.window, line.per.in_words());
+                    (name, (line.max, format!("{} signatures", line.max)))
                 })
                 .collect()
         };

@@ -14,14 +14,16 @@ pub enum Counted {
     Fee(ChainId),
     /// Signatures: each is one.
     Signatures,
+    /// Requests that were denied: each is one.
+    Denied,
 }
 
-/// Something that was approved before and counts.
+/// Something that was approved before and counts, or was denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Past {
     /// When it counts, in Unix milliseconds.
     pub at: UnixMillis,
-    /// Base units, or 1 for a signature.
+    /// Base units, or 1 for a signature and for a denied attempt.
     pub amount: U256,
     /// Who was paid, or allowed to take. `None` is not known, and counts for everybody.
     pub payee: Option<Address>,

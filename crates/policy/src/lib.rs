@@ -58,7 +58,7 @@ pub use hours::ActiveHours;
 pub use lint::lint;
 pub use merchant::{MERCHANT_CATEGORY, MERCHANT_DOMAIN, Merchants};
 pub use message::{Pattern, SignInLine, TextLine};
-pub use policy::{Allowance, Cumulative, FORMAT, Fee, Per, Policy, Recipient, Velocity};
+pub use policy::{Allowance, Cumulative, FORMAT, Fee, MAX_DENIED, Per, Policy, Recipient, Velocity};
 pub use rules::codes;
 pub use schema::json_schema;
 pub use signed::SignedPolicy;

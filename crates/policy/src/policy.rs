@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use quorate_conditions::Conditions;
 use quorate_intent::{AssetId, ChainId};
 use quorate_types::{Address, ClusterId, U256, UnixMillis, WalletId};
 use schemars::JsonSchema;
@@ -91,6 +92,8 @@ pub struct Velocity {
     pub window: Window,
     /// Whom they count for.
     pub per: Per,
+    /// Whether denied attempts count too.
+    pub denied: bool,
 }
 
 /// What one wallet may sign. Whether anyone signed the policy itself is another matter: see
@@ -111,6 +114,7 @@ pub struct Policy {
     pub(crate) sign_in: Vec<SignInLine>,
     pub(crate) texts: Vec<TextLine>,
     pub(crate) merchants: Merchants,
+    pub(crate) conditions: Option<Conditions>,
     pub(crate) blocked: BTreeMap<Address, Recipient>,
     pub(crate) cumulative: Vec<Cumulative>,
     pub(crate) velocity: Vec<Velocity>,
@@ -121,7 +125,15 @@ pub struct Policy {
     pub(crate) not_after: Option<UnixMillis>,
 }
 
+/// Highest max of a `velocity` line that counts denied attempts, and so the most of them that need to be kept of a wallet.
+pub const MAX_DENIED: u64 = 1024;
+
 impl Policy {
+    /// Whether denied attempts are to be counted: some line counts them.
+    pub fn counts_denied(&self) -> bool {
+        self.velocity.iter().any(|limit| limit.denied)
+    }
+
     /// Reads a policy and checks all of it.
     ///
     /// # Errors
@@ -202,6 +214,11 @@ impl Policy {
     /// Other texts that may be signed.
     pub fn texts(&self) -> &[TextLine] {
         &self.texts
+    }
+
+    /// Conditions over what the gateway says.
+    pub const fn conditions(&self) -> Option<&Conditions> {
+        self.conditions.as_ref()
     }
 
     /// What the gateway may say of merchants.

@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use quorate_intent::{Charge, Once};
+use quorate_intent::{Charge, Intent, Once};
 use quorate_types::{Address, U256, UnixMillis, WalletId};
 
+use crate::decision::{is_attempt, waits};
 use crate::evaluate::failures;
 use crate::rules::{fee, payee};
 use crate::{Counted, Facts, History, Past, Policy, RuleFailure};
@@ -16,6 +17,15 @@ use crate::{Counted, Facts, History, Past, Policy, RuleFailure};
 pub struct Trial {
     policy: Policy,
     passed: Vec<Passed>,
+    denied: Vec<Denied>,
+}
+
+/// A request that was denied, and counts as an attempt.
+#[derive(Debug)]
+struct Denied {
+    key: String,
+    intent: Intent,
+    at: UnixMillis,
 }
 
 #[derive(Debug)]
@@ -31,6 +41,7 @@ struct Passed {
 /// What passed, as the rules see it for one request.
 struct Before<'a> {
     passed: &'a [Passed],
+    denied: &'a [Denied],
     key: &'a str,
     once: Option<Once>,
 }
@@ -38,15 +49,16 @@ struct Before<'a> {
 impl Trial {
     /// Nothing has passed yet.
     pub const fn new(policy: Policy) -> Self {
-        Self { policy, passed: Vec::new() }
+        Self { policy, passed: Vec::new(), denied: Vec::new() }
     }
 
     /// Every rule that fails; where none does, the request has passed, and counts from now on. Asked again under its key,
     /// it counts once.
     pub fn ask(&mut self, key: &str, facts: &Facts<'_>) -> Vec<RuleFailure> {
         let once = facts.intent.once();
-        let before = Before { passed: &self.passed, key, once };
+        let before = Before { passed: &self.passed, denied: &self.denied, key, once };
         let Ok(failed) = failures(&self.policy, facts, &before);
+        self.count_denied(key, facts, &failed);
         let Ok(charges) = facts.intent.charges() else { return failed };
         if failed.is_empty() {
             let (fee, payee) = (fee(facts.intent), payee(facts.intent));
@@ -54,6 +66,15 @@ impl Trial {
             self.passed.push(Passed { key: key.to_owned(), at: facts.now, charges, fee, once, payee });
         }
         failed
+    }
+
+    /// Asked again under its key, it is the same attempt. What only waits is not denied.
+    fn count_denied(&mut self, key: &str, facts: &Facts<'_>, failed: &[RuleFailure]) {
+        let counts = self.policy.counts_denied() && is_attempt(failed) && !waits(failed);
+        let same = |denied: &Denied| denied.key == key && denied.intent == *facts.intent;
+        if counts && !self.denied.iter().any(same) {
+            self.denied.push(Denied { key: key.to_owned(), intent: facts.intent.clone(), at: facts.now });
+        }
     }
 
     /// What passed under this key was given up: it no longer counts.
@@ -71,6 +92,7 @@ impl Passed {
             }
             Counted::Fee(chain) => self.fee.filter(|fee| fee.asset.chain == chain).map(|fee| fee.amount),
             Counted::Signatures => Some(U256::ONE),
+            Counted::Denied => None,
         }
     }
 }
@@ -83,7 +105,7 @@ impl Before<'_> {
         let mut same = self.passed.iter().enumerate().filter(|(_, other)| other.once == Some(once));
         let fee = |passed: &Passed| passed.fee.map_or(U256::ZERO, |fee| fee.amount);
         match counted {
-            Counted::Signatures => true,
+            Counted::Signatures | Counted::Denied => true,
             _ if self.once == Some(once) => false,
             Counted::Asset(_) => same.next().is_none_or(|(first, _)| first == at),
             Counted::Fee(_) => {
@@ -114,7 +136,9 @@ impl History for Before<'_> {
         let rows = rows.filter_map(|(_, passed)| {
             Some(Past { at: passed.at, amount: passed.amount(counted)?, payee: passed.payee })
         });
-        let mut rows: Vec<Past> = rows.collect();
+        let denied = self.denied.iter().filter(|one| counted == Counted::Denied && one.at >= since);
+        let denied = denied.map(|one| Past { at: one.at, amount: U256::ONE, payee: None });
+        let mut rows: Vec<Past> = rows.chain(denied).collect();
         rows.sort_by_key(|past| past.at);
         let _all_seen = rows.into_iter().try_for_each(each);
         Ok(())

@@ -138,6 +138,57 @@ fn an_exported_log_is_asked_again() {
 }
 
 #[test]
+fn conditions_are_linted_compared_tried_and_asked_again() {
+    let bench = bench();
+    let lines = r#"  conditions:
+    metadata: [{name: confidence, type: decimal}]
+    require: [{label: sure enough, cedar: 'context.confidence.greaterThan(decimal("0.8"))'}]
+"#;
+    let conditional = format!("{POLICY}{lines}").replace("version: 1", "version: 2");
+    bench.write("conditional.yaml", &conditional);
+    assert_eq!(bench.run(&["policy", "lint", "conditional.yaml"]).code, 0);
+    bench.write("broken.yaml", &conditional.replace("greaterThan(decimal(\"0.8\"))", "above(0.8)"));
+    let broken = bench.run(&["policy", "lint", "broken.yaml"]);
+    assert!(broken.code == 4 && broken.stdout.contains("rules.conditions.require[0]: "), "{}", broken.stdout);
+
+    let changes = bench.run(&["--json", "policy", "diff", "policy.yaml", "conditional.yaml"]).json();
+    let directions: Vec<_> = changes["changes"].as_array().unwrap().iter().map(|c| &c["direction"]).collect();
+    assert_eq!(directions, ["tighter", "tighter"]);
+
+    let case = |said: &str, expect: &str| {
+        let shop = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
+        let paid = format!("{{asset: USDC, chain: base-sepolia, to: \"{shop}\", amount: \"1\"}}");
+        format!("  - {{name: x, transfer: {paid}, at: 2026-06-01T10:00:00Z, metadata: {said}, {expect}}}\n")
+    };
+    let cases = [
+        case("{confidence: \"0.81\"}", "expect: allow"),
+        case("{confidence: \"0.8\"}", "expect: deny, codes: [conditions]"),
+        case("{confidence: high}", "expect: deny, codes: [conditions]"),
+        case("{}", "expect: deny, codes: [conditions]"),
+    ];
+    let address = "0x857b06519E91e3A54538791bDbb0E22373e36b66";
+    bench.write("cases.yaml", &format!("address: \"{address}\"\ncases:\n{}", cases.concat()));
+    let ran = bench.run(&["policy", "test", "conditional.yaml", "cases.yaml"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+
+    let noon = 1_780_308_000_000;
+    let mut sure = asked("a", "Receipt 1 confirmed", None);
+    sure["metadata"] = json!({ "confidence": "0.9" });
+    let mut unsure = asked("b", "Receipt 2 confirmed", None);
+    unsure["metadata"] = json!({ "confidence": "0.5" });
+    let log = log(&[
+        ("wallet.active", noon, json!({ "address": address })),
+        ("sign.allowed", noon + 1, sure),
+        ("sign.allowed", noon + 2, unsure),
+    ]);
+    bench.write("log", &log);
+    let ran = bench.run(&["--json", "policy", "backtest", "conditional.yaml", "--log", "log"]);
+    let changed = ran.json()["changed"].clone();
+    assert_eq!(changed.as_array().map(Vec::len), Some(1), "{}", ran.stdout);
+    assert_eq!(changed[0]["would_be"], json!(["conditions"]), "{changed}");
+}
+
+#[test]
 fn a_wallets_history_needs_a_cluster() {
     let bench = bench();
     bench.snapshot("policy-history-missing-profile", &["policy", "history", "shopper"]);

@@ -3,6 +3,7 @@
 pub(crate) mod activate;
 pub(crate) mod aux_info;
 mod contribution;
+pub(crate) mod denied;
 pub(crate) mod freeze;
 pub(crate) mod hold;
 pub(crate) mod keygen;

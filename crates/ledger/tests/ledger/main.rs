@@ -4,11 +4,13 @@
 mod charges;
 mod concurrency;
 mod crash;
+mod denied;
 mod given;
 mod malformed;
 mod model;
 mod places;
 mod requests;
+mod reservations;
 mod restart;
 mod schedules;
 mod windows;

@@ -1,6 +1,6 @@
 //! The promise at the service node's ledger: whatever is asked at once, in whatever order, whoever lies, wherever it
-//! crashes, the sum of what was released never passes a cap. Ten thousand random schedules against limits added up here in
-//! another way.
+//! crashes, the sum of what was released never passes a cap, and no authorization's nonce is signed for twice. Ten thousand
+//! random schedules against limits added up here in another way.
 
 use std::sync::{Arc, LazyLock};
 
@@ -8,7 +8,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use quorate_intent::{Action, Intent, TransactionTerms, Validity, token_by_symbol};
+use quorate_intent::{
+    Action, Authorization, AuthorizationKind, Intent, TransactionTerms, Validity, token_by_symbol,
+};
 use quorate_ledger::{Before, Charged, LedgerError, charge};
 use quorate_manifest::{
     Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
@@ -21,12 +23,12 @@ use ssh_key::private::Ed25519Keypair;
 
 const CHAIN: u64 = 84532;
 const PAYEES: [Address; 2] = [Address::repeat_byte(0x11), Address::repeat_byte(0x22)];
-const PAYLOADS: usize = 10;
-const START: UnixMillis = 1_700_000_000_000;
+pub(crate) const PAYLOADS: usize = 10;
+pub(crate) const START: UnixMillis = 1_700_000_000_000;
 
 /// A limit, in the policy's words and in those of this test.
 #[derive(Debug, Clone)]
-struct Limit {
+pub(crate) struct Limit {
     max: u64,
     /// USDC base units; signatures otherwise.
     amounts: bool,
@@ -77,7 +79,7 @@ impl Limit {
             }
     }
 
-    fn holds(&self, released: &[Released]) -> bool {
+    pub(crate) fn holds(&self, released: &[Released]) -> bool {
         let landing = || released.iter().filter(|one| !self.amounts || !one.again);
         landing().all(|last| {
             let counted = landing().filter(|other| self.together(last, other));
@@ -86,25 +88,59 @@ impl Limit {
     }
 }
 
-/// What a payload does, and the account's nonce it takes, where it is a transaction.
+/// What a payload does, and the nonce it takes, where it takes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Moves {
-    amount: u64,
-    payee: usize,
-    nonce: Option<u64>,
+pub(crate) struct Moves {
+    pub(crate) amount: u64,
+    pub(crate) payee: usize,
+    pub(crate) nonce: Option<Nonce>,
+}
+
+/// What is taken once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nonce {
+    /// By a chain: another transaction with it may be signed, and is charged apart.
+    Account(u64),
+    /// By a token (EIP-3009): nothing else is signed for it.
+    Authorization(u8),
 }
 
 /// A payload whose signature left the node: a chain takes it once, whenever and however often it was signed, and it takes
 /// one of those that do the same with the same nonce.
 #[derive(Debug, Clone, Copy)]
-struct Released {
-    payload: usize,
-    at: UnixMillis,
-    moved_at: UnixMillis,
+pub(crate) struct Released {
+    pub(crate) payload: usize,
+    pub(crate) at: UnixMillis,
+    pub(crate) moved_at: UnixMillis,
     /// Another one does the same with the same nonce.
-    again: bool,
-    amount: u64,
-    payee: usize,
+    pub(crate) again: bool,
+    pub(crate) amount: u64,
+    pub(crate) payee: usize,
+}
+
+/// What must not be.
+#[derive(Debug, Clone)]
+pub(crate) enum Broken {
+    Limit(#[allow(dead_code)] Limit),
+    /// Two authorizations that do different things with one nonce.
+    Nonce(#[allow(dead_code)] u8),
+}
+
+/// What is wrong with what was released, if anything is.
+pub(crate) fn broken(
+    limits: &[Limit],
+    payloads: &[Moves; PAYLOADS],
+    released: &[Released],
+) -> Option<Broken> {
+    let limit = limits.iter().find(|limit| !limit.holds(released)).map(|limit| Broken::Limit(limit.clone()));
+    let signed = || released.iter().map(|one| payloads[one.payload]);
+    let twice = signed().find_map(|one| match one.nonce {
+        Some(Nonce::Authorization(nonce)) => {
+            signed().any(|other| other.nonce == one.nonce && other != one).then_some(Broken::Nonce(nonce))
+        }
+        _ => None,
+    });
+    limit.or(twice)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -168,7 +204,7 @@ fn operator() -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from_seed(&[1; 32]))
 }
 
-fn policy(limits: &[Limit]) -> SignedPolicy {
+pub(crate) fn policy(limits: &[Limit]) -> SignedPolicy {
     let lines = |amounts: bool| -> String {
         let lines = limits.iter().filter(|limit| limit.amounts == amounts);
         lines.map(|limit| format!("    - {}\n", limit.yaml())).collect()
@@ -181,18 +217,33 @@ fn policy(limits: &[Limit]) -> SignedPolicy {
     let body = format!(
         "policy: quorate/v1\ncluster: example\nwallet: w\nversion: 1\nrules:\n  chains: [base-sepolia]\n  per_transaction: [{{ \
          asset: USDC, chain: base-sepolia, max: \"1\" }}]\n  max_fee: [{{ chain: base-sepolia, max: \"1\" }}]\n  \
-         recipients:\n{people}{}{}",
+         max_authorization_lifetime_s: 100000000\n  recipients:\n{people}{}{}",
         field("cumulative", lines(true)),
         field("velocity", lines(false)),
     );
+    signed(body)
+}
+
+/// Signed by the operator.
+pub(crate) fn signed(body: String) -> SignedPolicy {
     let signature = sign(body.as_bytes(), Namespace::Policy, &operator()).unwrap();
     let document = SignedDocument { body: body.into_bytes(), signatures: vec![signature] };
     SignedPolicy::verify(&document, &MANIFEST).unwrap()
 }
 
-fn intent(Moves { amount, payee, nonce }: Moves) -> Intent {
+pub(crate) fn intent(Moves { amount, payee, nonce }: Moves) -> Intent {
     let max_fee_per_gas = U256::ONE;
-    let transaction = nonce.map(|nonce| TransactionTerms { nonce, gas_limit: 1, max_fee_per_gas });
+    let (transaction, authorization) = match nonce {
+        None => (None, None),
+        Some(Nonce::Account(nonce)) => {
+            (Some(TransactionTerms { nonce, gas_limit: 1, max_fee_per_gas }), None)
+        }
+        Some(Nonce::Authorization(nonce)) => {
+            let nonce = B256::repeat_byte(nonce);
+            (None, Some(Authorization { kind: AuthorizationKind::Transfer, nonce }))
+        }
+    };
+    let ends = authorization.map(|_| START / 1000 + 10_000_000);
     Intent {
         chain: Some(CHAIN),
         signer: None,
@@ -200,12 +251,12 @@ fn intent(Moves { amount, payee, nonce }: Moves) -> Intent {
             token: token_by_symbol(CHAIN, "USDC").unwrap().address,
             recipient: PAYEES[payee],
             amount: U256::from(amount),
-            authorization: None,
+            authorization,
         },
         native_value: U256::ZERO,
         max_native_fee: U256::ZERO,
         transaction,
-        validity: Validity::default(),
+        validity: Validity { not_before_s: None, not_after_s: ends },
     }
 }
 
@@ -309,23 +360,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The limit that does not hold, if one does not.
-    fn broken(&self) -> Option<&Limit> {
-        self.schedule.limits.iter().find(|limit| !limit.holds(&self.released))
+    fn broken(&self) -> Option<Broken> {
+        broken(&self.schedule.limits, &self.schedule.payloads, &self.released)
     }
 }
 
-fn hash(payload: usize) -> B256 {
+pub(crate) fn hash(payload: usize) -> B256 {
     B256::repeat_byte(u8::try_from(payload).unwrap() + 1)
 }
 
-/// Plays a schedule and says which limit it broke, and how many payloads were released.
-fn play(schedule: &Schedule, node: Node) -> (Option<Limit>, usize) {
+/// Plays a schedule and says what it broke, and how many payloads were released.
+fn play(schedule: &Schedule, node: Node) -> (Option<Broken>, usize) {
     let mut run = Run::new(schedule, node);
     for step in &schedule.steps {
         run.step(*step);
-        if let Some(limit) = run.broken() {
-            return (Some(limit.clone()), run.released.len());
+        if let Some(broken) = run.broken() {
+            return (Some(broken), run.released.len());
         }
     }
     (None, run.released.len())
@@ -340,7 +390,7 @@ fn window() -> impl Strategy<Value = Window> {
     ]
 }
 
-fn limits() -> impl Strategy<Value = Vec<Limit>> {
+pub(crate) fn limits() -> impl Strategy<Value = Vec<Limit>> {
     let limit =
         (any::<bool>(), any::<bool>(), window(), 0u64..12).prop_map(|(amounts, per_payee, window, max)| {
             Limit { max: if amounts { max } else { 1 + max / 3 }, amounts, per_payee, window }
@@ -363,12 +413,19 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn schedule() -> impl Strategy<Value = Schedule> {
-    // Few nonces, so that several payloads have one, and some of those the same effect.
-    let nonce = prop::option::of(0u64..3);
+/// Few nonces, so that several payloads have one, and some of those the same effect.
+pub(crate) fn payloads() -> impl Strategy<Value = [Moves; PAYLOADS]> {
+    let nonce = prop_oneof![
+        Just(None),
+        (0u64..3).prop_map(|nonce| Some(Nonce::Account(nonce))),
+        (0u8..3).prop_map(|nonce| Some(Nonce::Authorization(nonce))),
+    ];
     let moves = (0u64..6, 0usize..2, nonce).prop_map(|(amount, payee, nonce)| Moves { amount, payee, nonce });
-    let payloads = prop::array::uniform10(moves);
-    (limits(), payloads, vec(0..PAYLOADS, 2..8), vec(step(), 10..60))
+    prop::array::uniform10(moves)
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    (limits(), payloads(), vec(0..PAYLOADS, 2..8), vec(step(), 10..60))
         .prop_map(|(limits, payloads, sessions, steps)| Schedule { limits, payloads, sessions, steps })
 }
 

@@ -66,6 +66,10 @@ pub(crate) struct RulesDraft {
     /// Whom the gateway may say a payment is for. Asked by the coordinator only: it can deny, and allows nothing.
     #[serde(default)]
     pub(crate) merchants: MerchantsDraft,
+    /// Conditions over what the gateway says, in Cedar. Asked by the coordinator only: they can deny, and allow nothing.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ConditionsDraft")]
+    pub(crate) conditions: Option<ConditionsDraft>,
     /// Who must get nothing, whatever else allows it.
     #[serde(default)]
     pub(crate) blocked: Vec<RecipientDraft>,
@@ -114,6 +118,53 @@ pub(crate) struct AllowanceDraft {
     /// Whole coins as an exact decimal number in quotes, such as "25.00". Unlimited allowances are never signed.
     #[schemars(regex(pattern = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"))]
     pub(crate) max: String,
+}
+
+/// Conditions over a request's metadata. Nobody can check what the gateway says there.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConditionsDraft {
+    /// The metadata that the conditions read. All of them must be said.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub(crate) metadata: Vec<MetadataDraft>,
+    /// What must hold, all of it.
+    #[schemars(length(min = 1, max = 16))]
+    pub(crate) require: Vec<ConditionDraft>,
+}
+
+/// One of the metadata, and what it is read as.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MetadataDraft {
+    /// Its key.
+    #[schemars(regex(pattern = "^[a-z0-9_]{1,64}$"))]
+    pub(crate) name: String,
+    /// Its type: what is said must be of it.
+    #[serde(rename = "type")]
+    pub(crate) kind: KindDraft,
+}
+
+/// What metadata are read as: true or false; a number of at most four places, exact; an integer of 64 bits; any text.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KindDraft {
+    Boolean,
+    Decimal,
+    Integer,
+    Text,
+}
+
+/// One condition.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConditionDraft {
+    /// What people call it. A denial names it.
+    #[schemars(length(min = 1, max = 64))]
+    pub(crate) label: String,
+    /// An expression in Cedar about context, such as context.confidence.greaterThan(decimal("0.8")).
+    #[schemars(length(min = 1, max = 512))]
+    pub(crate) cedar: String,
 }
 
 /// What the gateway says of a merchant, in a request's metadata. Nobody can check it.
@@ -204,6 +255,9 @@ pub(crate) struct VelocityDraft {
     /// Whether they are counted for the wallet, or apart for each recipient.
     #[serde(default)]
     pub(crate) per: Per,
+    /// Whether denied attempts count too: for the wallet only, and with a max of 1024 at most.
+    #[serde(default)]
+    pub(crate) denied: bool,
 }
 
 /// A span of time: `rolling_s`, or `calendar` with its `timezone`.

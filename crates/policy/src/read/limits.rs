@@ -5,7 +5,7 @@ use quorate_intent::Asset;
 use super::{assets, few, time};
 use crate::draft::{CumulativeDraft, VelocityDraft};
 use crate::finding::Findings;
-use crate::{Cumulative, Velocity};
+use crate::{Cumulative, MAX_DENIED, Per, Velocity};
 
 /// Each line is a scan of the ledger under its lock, so there are not many.
 const MAX_LIMITS: usize = 64;
@@ -51,8 +51,18 @@ pub(super) fn velocity(drafts: &[VelocityDraft], findings: &mut Findings) -> Vec
     for (at, draft) in drafts.iter().enumerate() {
         let path = format!("rules.velocity[{at}]");
         let Some(window) = time::window(&format!("{path}.window"), &draft.window, findings) else { continue };
-        let limit = Velocity { max: draft.max, window, per: draft.per };
-        if limits.iter().any(|other| (&other.window, other.per) == (&limit.window, limit.per)) {
+        let VelocityDraft { max, per, denied, .. } = *draft;
+        if denied && per != Per::Wallet {
+            findings.error(format!("{path}.denied"), "denied attempts are counted for the wallet only");
+        }
+        if denied && max > MAX_DENIED {
+            findings.error(format!("{path}.max"), format!("with denied attempts at most {MAX_DENIED}"));
+        }
+        let limit = Velocity { max, window, per, denied };
+        let same = |other: &Velocity| {
+            (&other.window, other.per, other.denied) == (&limit.window, limit.per, limit.denied)
+        };
+        if limits.iter().any(same) {
             findings.error(path, "there is a line for this window already");
         } else {
             limits.push(limit);

@@ -3,6 +3,7 @@
 mod allowances;
 mod assets;
 mod calls;
+mod cedar;
 mod conditions;
 mod limits;
 mod merchants;
@@ -56,6 +57,7 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
     let typed_data = typed_data::typed_data(&rules.typed_data, findings);
     let (sign_in, texts) = messages::messages(&rules.messages, findings);
     let merchants = merchants::merchants(&rules.merchants, findings);
+    let metadata = rules.conditions.as_ref().and_then(|draft| cedar::conditions(draft, findings));
     let blocked = people::read("rules.blocked", &rules.blocked, findings);
     let cumulative = limits::cumulative(&rules.cumulative, findings);
     let velocity = limits::velocity(&rules.velocity, findings);
@@ -89,6 +91,7 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
         sign_in,
         texts,
         merchants,
+        conditions: metadata,
         blocked,
         cumulative,
         velocity,

@@ -9,6 +9,7 @@ pub(crate) mod authorization_nonce;
 mod blocked;
 mod calls;
 mod chains;
+mod conditions;
 pub(crate) mod cumulative;
 pub(crate) mod delay;
 mod kind;
@@ -33,6 +34,8 @@ use crate::{Facts, Policy, RuleFailure};
 pub mod codes {
     /// The wallet has no policy.
     pub const NO_POLICY: &str = "no_policy";
+    /// An order stops it. No policy's rule: orders are asked beside it.
+    pub const FROZEN: &str = "frozen";
     /// The policy is another wallet's.
     pub const WALLET: &str = "wallet";
     /// The wallet takes its agent's signature only, and that is not there.
@@ -69,6 +72,8 @@ pub mod codes {
     pub const NOT_BEFORE: &str = "not_before";
     /// After the policy's last moment.
     pub const NOT_AFTER: &str = "not_after";
+    /// Conditions over metadata, by the gateway's word.
+    pub const CONDITIONS: &str = "conditions";
     /// A merchant or category, by the gateway's word.
     pub const MERCHANTS: &str = "merchants";
     /// Too much of an asset over time.
@@ -92,7 +97,7 @@ pub(crate) type Rule = fn(&Question<'_>) -> Vec<RuleFailure>;
 
 /// Every rule that needs no history, in the order in which failures are listed. Those that count come after them, in
 /// [`evaluate`](crate::evaluate()).
-pub(crate) const COUNTLESS: [Rule; 18] = [
+pub(crate) const COUNTLESS: [Rule; 19] = [
     wallet::check,
     agent_signature::check,
     kind::check,
@@ -111,6 +116,7 @@ pub(crate) const COUNTLESS: [Rule; 18] = [
     validity::check,
     approval::check,
     merchants::check,
+    conditions::check,
 ];
 
 /// Who is paid, allowed to take, or called: in whose name it counts.

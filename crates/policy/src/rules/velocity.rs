@@ -1,4 +1,4 @@
-//! The most signatures over time. A request that was denied is none.
+//! The most signatures over time. A request that was denied is none, and counts where the line says so.
 
 use quorate_types::U256;
 
@@ -29,7 +29,7 @@ fn check_limit<H: History + ?Sized>(
     };
     let max = U256::from(limit.max);
     let fail = |reason: &str, used, resets_at_ms| {
-        let limit = format!("{} {}{}", signatures(max), limit.window, limit.per.in_words());
+        let limit = format!("{} {}{}", counted(limit, max), limit.window, limit.per.in_words());
         let requested = "one more".to_owned();
         Failure { reason: reason.to_owned(), limit, used, requested, resets_at_ms }.of(codes::VELOCITY)
     };
@@ -39,14 +39,21 @@ fn check_limit<H: History + ?Sized>(
     let Some(frame) = limit.window.frame(question.facts.now) else {
         return Ok(fail("the window cannot be told at this time", None, None));
     };
-    let tally = Tally { counted: vec![Counted::Signatures], payee: whose, requested: U256::ONE, max };
+    let mut counts = vec![Counted::Signatures];
+    counts.extend(limit.denied.then_some(Counted::Denied));
+    let tally = Tally { counted: counts, payee: whose, requested: U256::ONE, max };
     Ok(match tally.weigh(question, history, frame)? {
         Fit::Fits => Vec::new(),
-        Fit::Exceeds { used, resets_at } => fail("too many signatures", Some(signatures(used)), resets_at),
+        Fit::Exceeds { used, resets_at } => {
+            let reason = if limit.denied { "too many attempts" } else { "too many signatures" };
+            fail(reason, Some(counted(limit, used)), resets_at)
+        }
         Fit::Overflows => fail("what was signed before cannot be counted", None, None),
     })
 }
 
-fn signatures(count: U256) -> String {
-    format!("{count} signature{}", if count == U256::ONE { "" } else { "s" })
+fn counted(limit: &Velocity, count: U256) -> String {
+    let plural = if count == U256::ONE { "" } else { "s" };
+    let denied = if limit.denied { format!(" or denied attempt{plural}") } else { String::new() };
+    format!("{count} signature{plural}{denied}")
 }

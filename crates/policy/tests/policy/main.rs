@@ -5,9 +5,11 @@
 mod allowances;
 mod blocked;
 mod calls;
+mod conditional;
 mod decided;
 mod decoded;
 mod denied;
+mod denied_attempts;
 mod diffed;
 mod fees;
 mod hours;
