@@ -15,6 +15,7 @@ pub(crate) const SIGNERS: &[PeerRole] = &[Gateway, Operator];
 pub(crate) static GRANTS: &[Grant] = &[
     Grant("/quorate.v1.SigningService/Sign", SIGNERS),
     Grant("/quorate.v1.SigningService/SignBatch", SIGNERS),
+    Grant("/quorate.v1.SigningService/Evaluate", SIGNERS),
     Grant("/quorate.v1.SigningService/GetSigning", WALLET_READERS),
     Grant("/quorate.v1.WalletService/CreateWallet", &[Operator]),
     Grant("/quorate.v1.WalletService/GetWallet", WALLET_READERS),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use quorate_audit::Receipt;
@@ -15,6 +16,8 @@ use quorate_proto::v1;
 use quorate_session::AgentSignature;
 use quorate_store::Durable;
 use quorate_types::{B256, Clock, Payload, PublicKey, WalletId};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::access::{Caller, SIGNERS};
 use crate::db::Db;
@@ -23,6 +26,11 @@ use crate::parsed::Parsed;
 use crate::question::{Allowed, Question, Waiting, Written};
 use crate::records::WalletRecord;
 use crate::wire;
+
+/// Evaluations at once: they cost what a signing's gate does, and must leave the processor to those.
+const MAX_FORETELLING: usize = 2;
+/// How long one waits for its turn.
+const FORETELL_WAIT: Duration = Duration::from_secs(5);
 
 /// A well-formed request for a signature. What it says has not been judged.
 #[derive(Debug, Clone)]
@@ -88,6 +96,7 @@ pub(crate) struct Gate {
     clock: Arc<dyn Clock>,
     freezes: Arc<ArcSwap<FrozenSet>>,
     parsed: Arc<Parsed>,
+    foretelling: Arc<Semaphore>,
 }
 
 impl Gate {
@@ -97,7 +106,8 @@ impl Gate {
         clock: Arc<dyn Clock>,
         freezes: Arc<ArcSwap<FrozenSet>>,
     ) -> Self {
-        Self { pinned, db, clock, freezes, parsed: Arc::default() }
+        let foretelling = Arc::new(Semaphore::new(MAX_FORETELLING));
+        Self { pinned, db, clock, freezes, parsed: Arc::default(), foretelling }
     }
 
     /// Authorise; then claim, decode, evaluate, reserve and write it down, in one synced transaction. `at_hand` says
@@ -108,18 +118,7 @@ impl Gate {
         request: Request,
         at_hand: impl FnOnce(&WalletRecord) -> Result<(), OpError> + Send + 'static,
     ) -> Result<Verdict, OpError> {
-        // The role table said so already; nobody signs by a slip in it.
-        if !SIGNERS.contains(&caller.0.role()) {
-            return Err(OpError::Forbidden(caller.0.to_string()));
-        }
-        let question = Question {
-            pinned: self.pinned.load_full(),
-            caller: caller.clone(),
-            request,
-            freezes: self.freezes.load_full(),
-            clock: Arc::clone(&self.clock),
-            parsed: Arc::clone(&self.parsed),
-        };
+        let question = self.question(caller, request)?;
         let write = self.db.update_or_leave(move |txn| question.answer(txn, at_hand));
         let (written, synced) = match write.await? {
             ControlFlow::Continue(written) => written,
@@ -142,6 +141,40 @@ impl Gate {
                 Err(error)
             }
         }
+    }
+
+    /// What [`Gate::admit`] would say now. Nothing is claimed, reserved or written, and nobody who writes waits for it.
+    pub(crate) async fn foretell(
+        &self,
+        caller: &Caller,
+        request: Request,
+    ) -> Result<v1::Evaluation, OpError> {
+        let question = self.question(caller, request)?;
+        let place = timeout(FORETELL_WAIT, Arc::clone(&self.foretelling).acquire_owned()).await;
+        let Ok(Ok(place)) = place else {
+            let reason = format!("{MAX_FORETELLING} evaluations are under way");
+            return Err(OpError::Unavailable { reason, nodes: Vec::new() });
+        };
+        let read = self.db.read(move |read| {
+            let _until_read = place;
+            question.foretell(read)
+        });
+        read.await
+    }
+
+    fn question(&self, caller: &Caller, request: Request) -> Result<Question, OpError> {
+        // The role table said so already; nobody signs by a slip in it.
+        if !SIGNERS.contains(&caller.0.role()) {
+            return Err(OpError::Forbidden(caller.0.to_string()));
+        }
+        Ok(Question {
+            pinned: self.pinned.load_full(),
+            caller: caller.clone(),
+            request,
+            freezes: self.freezes.load_full(),
+            clock: Arc::clone(&self.clock),
+            parsed: Arc::clone(&self.parsed),
+        })
     }
 }
 

@@ -12,8 +12,9 @@ use quorate_ledger::{Before, Claim, LedgerError, Pending, Releasing, State};
 use quorate_manifest::{Pinned, SignedDocument};
 use quorate_policy::{Approval, Asked, Decision, Denial, Facts, Full, SignedPolicy, evaluate};
 use quorate_proto::v1;
+use quorate_proto::v1::evaluation::Verdict;
 use quorate_session::AgentRequest;
-use quorate_store::Txn;
+use quorate_store::{Read, Txn};
 use quorate_types::{B256, Clock, Payload, PublicKey, UnixMillis};
 use serde_json::{Value, json};
 
@@ -21,6 +22,7 @@ use crate::access::Caller;
 use crate::error::OpError;
 use crate::gate::Request;
 use crate::link::quoted;
+use crate::ops::sign::repeat;
 use crate::parsed::Parsed;
 use crate::records::WalletRecord;
 use crate::waiting::Case;
@@ -55,6 +57,15 @@ pub(crate) struct Waiting {
     /// Whether a hold begins with it.
     pub(crate) begins: bool,
     pub(crate) receipt: PendingReceipt,
+}
+
+/// A request nobody was answered yet, and what its bytes do.
+struct Claimed {
+    wallet: Arc<WalletRecord>,
+    public_key: PublicKey,
+    decoded: Decoded,
+    /// Where an earlier try at this very request stands.
+    before: Option<State>,
 }
 
 /// One request, as it was read, with all that is on record about it.
@@ -94,21 +105,10 @@ impl Question {
         txn: &mut dyn Txn,
         at_hand: impl FnOnce(&WalletRecord) -> Result<(), OpError>,
     ) -> Result<ControlFlow<Vec<u8>, Written>, OpError> {
-        // Claim: one key, one payload, one answer.
-        let wallet = self.parsed.wallet(txn, &self.request.wallet)?;
-        let before = match self.claim(txn)? {
-            Claim::Conflict => return Err(LedgerError::Conflict.into()),
-            Claim::Done(answer) => return Ok(ControlFlow::Break(answer)),
-            Claim::InFlight(state) => Some(state),
-            Claim::Fresh => None,
+        let Claimed { wallet, public_key, decoded, before } = match self.claimed(txn)? {
+            ControlFlow::Continue(claimed) => claimed,
+            ControlFlow::Break(answer) => return Ok(ControlFlow::Break(answer)),
         };
-        let Some(public_key) = wallet.born.as_ref().map(|born| born.public_key) else {
-            let reason = "its key generation is not complete, it cannot sign yet";
-            return Err(OpError::conflict("wallet", reason));
-        };
-        // Decode: what would the bytes do?
-        let decoded = quorate_intent::decode(&self.request.payload);
-        let decoded = decoded.map_err(|error| OpError::invalid("payload", error))?;
         // Evaluate.
         let matter = self.matter(txn, (&wallet, public_key), &decoded)?;
         let approval = match self.evaluate(txn, &matter)? {
@@ -141,14 +141,47 @@ impl Question {
         Ok(ControlFlow::Continue(Written::Allowed(Box::new(allowed))))
     }
 
-    fn claim(&self, txn: &dyn Txn) -> Result<Claim, OpError> {
+    /// What the gate would answer now. Nothing is claimed, reserved or written, so it binds nobody.
+    pub(crate) fn foretell(self, read: &dyn Read) -> Result<v1::Evaluation, OpError> {
+        let Claimed { wallet, public_key, decoded, .. } = match self.claimed(read)? {
+            ControlFlow::Continue(claimed) => claimed,
+            ControlFlow::Break(answer) => {
+                let answered = Verdict::Answered(repeat(&answer)?);
+                return Ok(v1::Evaluation { summary: String::new(), verdict: Some(answered) });
+            }
+        };
+        let matter = self.matter(read, (&wallet, public_key), &decoded)?;
+        let verdict = match self.evaluate(read, &matter)? {
+            Decision::Allow(approval) => Verdict::Allowed(wire::allowed(&approval)),
+            Decision::Deny(denial) => self.would_wait(&matter, denial)?,
+        };
+        Ok(v1::Evaluation { summary: matter.summary, verdict: Some(verdict) })
+    }
+
+    /// Claim: one key, one payload, one answer; then decode: what would the bytes do? Breaks with the answer that was
+    /// given before.
+    fn claimed(&self, read: &dyn Read) -> Result<ControlFlow<Vec<u8>, Claimed>, OpError> {
         let Request { wallet, key, payload_hash, .. } = &self.request;
-        Ok(quorate_ledger::claim(txn, wallet, key, *payload_hash)?)
+        let (key, payload_hash) = (key, *payload_hash);
+        let wallet = self.parsed.wallet(read, wallet)?;
+        let before = match quorate_ledger::claim(read, &wallet.wallet, key, payload_hash)? {
+            Claim::Conflict => return Err(LedgerError::Conflict.into()),
+            Claim::Done(answer) => return Ok(ControlFlow::Break(answer)),
+            Claim::InFlight(state) => Some(state),
+            Claim::Fresh => None,
+        };
+        let Some(public_key) = wallet.born.as_ref().map(|born| born.public_key) else {
+            let reason = "its key generation is not complete, it cannot sign yet";
+            return Err(OpError::conflict("wallet", reason));
+        };
+        let decoded = quorate_intent::decode(&self.request.payload);
+        let decoded = decoded.map_err(|error| OpError::invalid("payload", error))?;
+        Ok(ControlFlow::Continue(Claimed { wallet, public_key, decoded, before }))
     }
 
     fn matter<'a>(
         &self,
-        txn: &dyn Txn,
+        txn: &dyn Read,
         (wallet, public_key): (&'a WalletRecord, PublicKey),
         decoded: &'a Decoded,
     ) -> Result<Matter<'a>, OpError> {
@@ -164,7 +197,7 @@ impl Question {
     }
 
     /// Limits are weighed in the transaction that reserves.
-    fn evaluate(&self, txn: &dyn Txn, matter: &Matter<'_>) -> Result<Decision<Full>, OpError> {
+    fn evaluate(&self, txn: &dyn Read, matter: &Matter<'_>) -> Result<Decision<Full>, OpError> {
         let facts = self.facts(matter);
         let before = Before::request(txn, &self.request.key, facts.intent.once());
         let decision = evaluate(matter.policy.as_deref(), &facts, &before)?;

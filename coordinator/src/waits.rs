@@ -2,8 +2,9 @@
 
 use quorate_approval::{ApprovalRequest, Nonce};
 use quorate_audit::PendingReceipt;
-use quorate_policy::{Denial, SignedPolicy, hold};
+use quorate_policy::{Denial, Hold, SignedPolicy, hold};
 use quorate_proto::v1;
+use quorate_proto::v1::evaluation::Verdict;
 use quorate_store::Txn;
 use quorate_types::B256;
 use rand_core::{OsRng, RngCore};
@@ -33,30 +34,28 @@ impl Question {
         matter: &Matter<'_>,
         denial: Denial,
     ) -> Result<Result<Told, Denial>, OpError> {
-        let Some(policy) = matter.policy.as_deref().filter(|_| denial.waits()) else {
-            return Ok(Err(denial));
-        };
-        if let Some(over) = matter.case.as_ref().filter(|case| case.is_over(matter.now)) {
-            over.close(txn)?;
-            return Ok(Err(for_good(denial, over)));
-        }
-        let told = wire::denial_to_pb(&denial);
-        let told =
-            v1::Waiting { failures: told.failures, policy_hash: told.policy_hash, ..Default::default() };
+        let Some(policy) = matter.policy.as_deref() else { return Ok(Err(denial)) };
         let mut begins = false;
-        let waiting = match hold(policy.policy(), &self.facts(matter)) {
-            Some(hold) => {
+        let waiting = match self.wait(matter, policy, &denial) {
+            None => return Ok(Err(denial)),
+            Some(Wait::Over(over)) => {
+                over.close(txn)?;
+                return Ok(Err(for_good(denial, over)));
+            }
+            Some(Wait::Hold(hold)) => {
                 begins = matter.held_since != Some(hold.since);
                 if begins {
                     let (wallet, payload_hash) = (&self.request.wallet, self.request.payload_hash);
                     quorate_ledger::hold(txn, wallet, payload_hash, hold.since)?;
                 }
-                v1::Waiting { tier: "delay".to_owned(), until_ms: hold.until, ..told }
+                on_hold(&denial, hold)
             }
-            None => {
-                let case = self.case(txn, matter, policy)?;
-                let (until_ms, approval) = (case.expires_at, case.body.into_bytes());
-                v1::Waiting { tier: "approval".to_owned(), until_ms, approval, ..told }
+            Some(Wait::People(case)) => {
+                let case = match case {
+                    Some(case) => case.clone(),
+                    None => self.new_case(matter, policy)?.open(txn, matter.now)?,
+                };
+                before_people(&denial, case)
             }
         };
         let event = self
@@ -67,13 +66,40 @@ impl Question {
         Ok(Ok(Told { waiting, policy_hash: policy.hash(), begins, receipt: self.append(txn, &event)? }))
     }
 
-    /// The case approvers are asked about: the one there is, or a new one where there is none about just this.
-    fn case(&self, txn: &mut dyn Txn, matter: &Matter<'_>, policy: &SignedPolicy) -> Result<Case, OpError> {
-        let (request, now) = (&self.request, matter.now);
-        let subject = self.subject(policy, &matter.summary);
-        if let Some(case) = matter.case.clone().filter(|case| case.is_about(&subject)) {
-            return Ok(case);
+    /// What [`Question::may_wait`] would tell, with nothing put anywhere. A case that nobody opened has nothing to sign yet.
+    pub(crate) fn would_wait(&self, matter: &Matter<'_>, denial: Denial) -> Result<Verdict, OpError> {
+        let denied = |denial| Ok(Verdict::Denied(wire::denial_to_pb(&denial)));
+        let Some(policy) = matter.policy.as_deref() else { return denied(denial) };
+        Ok(Verdict::Waiting(match self.wait(matter, policy, &denial) {
+            None => return denied(denial),
+            Some(Wait::Over(over)) => return denied(for_good(denial, over)),
+            Some(Wait::Hold(hold)) => on_hold(&denial, hold),
+            Some(Wait::People(Some(case))) => before_people(&denial, case.clone()),
+            Some(Wait::People(None)) => {
+                let waiting = before_people(&denial, self.new_case(matter, policy)?);
+                v1::Waiting { approval: Vec::new(), ..waiting }
+            }
+        }))
+    }
+
+    /// What it waits for; `None` where something else stands against it too.
+    fn wait<'a>(&self, matter: &'a Matter<'_>, policy: &SignedPolicy, denial: &Denial) -> Option<Wait<'a>> {
+        if !denial.waits() {
+            return None;
         }
+        if let Some(over) = matter.case.as_ref().filter(|case| case.is_over(matter.now)) {
+            return Some(Wait::Over(over));
+        }
+        if let Some(hold) = hold(policy.policy(), &self.facts(matter)) {
+            return Some(Wait::Hold(hold));
+        }
+        let subject = self.subject(policy, &matter.summary);
+        Some(Wait::People(matter.case.as_ref().filter(|case| case.is_about(&subject))))
+    }
+
+    /// A case for approvers about just this.
+    fn new_case(&self, matter: &Matter<'_>, policy: &SignedPolicy) -> Result<Case, OpError> {
+        let (request, now) = (&self.request, matter.now);
         let approvers = policy.policy().approval();
         let approvers = approvers.ok_or_else(|| OpError::defect("approval without approvers"))?;
         let mut nonce = Nonce([0; 16]);
@@ -89,7 +115,7 @@ impl Question {
             nonce,
             expires_at,
         };
-        let case = Case {
+        Ok(Case {
             wallet: request.wallet.clone(),
             key: request.key.to_string(),
             payload: request.payload.clone(),
@@ -100,9 +126,31 @@ impl Question {
             asked_at: now,
             expires_at,
             refused: None,
-        };
-        case.open(txn, now)
+        })
     }
+}
+
+/// What a request waits for, where nothing but time or people stands against it.
+enum Wait<'a> {
+    /// Nothing any more: its case is over.
+    Over(&'a Case),
+    Hold(Hold),
+    /// Approvers, who were asked about just this, or are to be.
+    People(Option<&'a Case>),
+}
+
+fn on_hold(denial: &Denial, hold: Hold) -> v1::Waiting {
+    v1::Waiting { tier: "delay".to_owned(), until_ms: hold.until, ..missing(denial) }
+}
+
+fn before_people(denial: &Denial, case: Case) -> v1::Waiting {
+    let (until_ms, approval) = (case.expires_at, case.body.into_bytes());
+    v1::Waiting { tier: "approval".to_owned(), until_ms, approval, ..missing(denial) }
+}
+
+fn missing(denial: &Denial) -> v1::Waiting {
+    let v1::Denial { failures, policy_hash, .. } = wire::denial_to_pb(denial);
+    v1::Waiting { failures, policy_hash, ..Default::default() }
 }
 
 /// The denial, with why nobody waits any more.

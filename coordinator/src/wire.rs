@@ -2,7 +2,7 @@
 
 use quorate_audit::Receipt;
 use quorate_manifest::SignedDocument;
-use quorate_policy::Denial;
+use quorate_policy::{Approval, Denial, Full};
 use quorate_proto::{FieldError, required, v1};
 use quorate_session::SignedStatement;
 use quorate_types::NodeId;
@@ -34,6 +34,15 @@ pub(crate) fn denied(denial: v1::Denial, receipt: &Receipt) -> v1::SignResponse 
 pub(crate) fn waiting(waiting: v1::Waiting, receipt: &Receipt) -> v1::SignResponse {
     let receipt = Some(v1::Receipt { sequence: receipt.sequence, hash: receipt.hash.to_vec() });
     v1::SignResponse { outcome: Some(Outcome::Waiting(waiting)), receipt, repeated_answer: false }
+}
+
+/// What would be signed, and told as its tier says.
+pub(crate) fn allowed(approval: &Approval<Full>) -> v1::Allowed {
+    v1::Allowed {
+        policy_hash: approval.policy_hash().to_vec(),
+        policy_version: approval.policy_version(),
+        tier: approval.tier().as_str().to_owned(),
+    }
 }
 
 /// A node's denial that only a hold stands behind, as what it is: not yet.

@@ -11,9 +11,9 @@ use quorate_types::{Address, Clock, Payload, SystemClock};
 use serde::Serialize;
 
 use crate::check;
-use crate::client::{Client, SESSION, from_failure, refused, within};
+use crate::client::{Client, ORDINARY, SESSION, from_failure, refused, within};
 use crate::refusal::{OrRefuse, Refusal};
-use crate::views::{DenialView, WaitingView, WalletView, hex};
+use crate::views::{DenialView, EvaluationView, WaitingView, WalletView, hex};
 
 /// What to have signed.
 pub(crate) struct Order {
@@ -114,6 +114,13 @@ pub(crate) async fn ask(client: &Client, order: Order) -> Result<Outcome, Refusa
     let answer = client.signing().sign(within(std::mem::take(&mut ready.request), SESSION)).await;
     let response = answer.map_err(|status| explain(refused(status), &ready.order))?.into_inner();
     ready.outcome(response)
+}
+
+/// Asks what would be decided. Nothing is signed, reserved or written down.
+pub(crate) async fn foretell(client: &Client, order: Order) -> Result<EvaluationView, Refusal> {
+    let Ready { order, decoded, request, .. } = ready(client, order).await?;
+    let evaluation = client.signing().evaluate(within(request, ORDINARY)).await.map_err(refused)?;
+    EvaluationView::of(order.wallet, decoded.intent.summary(), evaluation.into_inner())
 }
 
 /// Asks for several at once. Each has its own outcome, in their order; where one cannot be read here, none is sent.

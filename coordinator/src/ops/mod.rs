@@ -6,6 +6,7 @@ pub(crate) mod apply_policy;
 pub(crate) mod approvals;
 pub(crate) mod create_wallet;
 pub(crate) mod enrol_group;
+pub(crate) mod evaluate;
 pub(crate) mod get_policy;
 pub(crate) mod get_signing;
 pub(crate) mod list_groups;

@@ -41,6 +41,13 @@ impl SigningService for Signing {
         response.map_err(|error| status(&error))
     }
 
+    async fn evaluate(&self, request: Request<v1::SignRequest>) -> Result<Response<v1::Evaluation>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = read(request.into_inner()).map_err(|error| status(&error))?;
+        let evaluation = ops::evaluate::evaluate(&self.0, &caller, request).await;
+        evaluation.map(Response::new).map_err(|error| status(&error))
+    }
+
     async fn get_signing(
         &self,
         request: Request<v1::GetSigningRequest>,

@@ -56,6 +56,70 @@ async fn what_policy_denies_leaves_only_an_audit_entry_and_a_usable_key() {
 }
 
 #[tokio::test]
+async fn a_dry_run_says_what_the_gate_would_and_leaves_no_trace() {
+    use quorate_proto::v1::evaluation::Verdict as Foretold;
+    let rig = Rig::new();
+    let (gate, gateway) = (&rig.core.gate, caller(PeerRole::Gateway));
+    let foretell = async |payload| gate.foretell(&gateway, request("k", payload)).await;
+    let allowed = foretell(payment(SMALL, PAYEE)).await.unwrap();
+    assert!(allowed.summary.contains("0.001"), "{}", allowed.summary);
+    let Some(Foretold::Allowed(allowed)) = allowed.verdict else { panic!("not allowed") };
+    assert_eq!((allowed.policy_version, allowed.tier.as_str()), (1, "instant"));
+    // Word for word what is then answered.
+    for payload in [payment(LARGE, STRANGER), Payload::Message(Bytes::from_static(b"x"))] {
+        let Some(Foretold::Denied(foretold)) = foretell(payload.clone()).await.unwrap().verdict else {
+            panic!("not denied")
+        };
+        assert_eq!((rig.entry("k"), native_spent(&rig)), (None, U256::ZERO));
+        let Ok(Verdict::Denied(denied)) = gate.admit(&gateway, request("k", payload), at_hand).await else {
+            panic!("not denied")
+        };
+        assert_eq!(foretold, denial_of(&denied));
+    }
+    assert_eq!(rig.audit(), ["manifest.pinned", "sign.denied", "sign.denied"], "only what was asked for");
+    assert!(matches!(
+        foretell(Payload::Transaction(Bytes::from_static(&[2, 0xc0]))).await,
+        Err(OpError::Invalid { field, .. }) if field == "payload"
+    ));
+    // It claimed no key: another payload may have it.
+    let admitted = gate.admit(&gateway, request("k", payment(SMALL + 1, PAYEE)), at_hand).await;
+    assert!(matches!(admitted, Ok(Verdict::Admitted(_))));
+    assert!(matches!(
+        foretell(payment(SMALL, PAYEE)).await,
+        Err(OpError::Conflict { field: "idempotency_key", .. })
+    ));
+    let before = (rig.audit(), rig.entry("k"), native_spent(&rig));
+    for role in [PeerRole::Approver, PeerRole::Auditor, PeerRole::Node, PeerRole::Coordinator] {
+        let refused = gate.foretell(&caller(role), request("l", payment(SMALL, PAYEE))).await;
+        assert!(matches!(refused, Err(OpError::Forbidden(_))), "{role}");
+    }
+    assert_eq!((rig.audit(), rig.entry("k"), native_spent(&rig)), before);
+}
+
+#[tokio::test]
+async fn dry_runs_wait_for_each_other_and_for_no_writer() {
+    let rig = Rig::new();
+    // Whoever writes holds the store; a dry run reads beside it.
+    let holding = rig.store.clone();
+    let (tell, told) = std::sync::mpsc::channel::<()>();
+    let (began, begun) = tokio::sync::oneshot::channel();
+    let writer = std::thread::spawn(move || {
+        let txn = quorate_store::Store::begin(holding.as_ref()).unwrap();
+        began.send(()).unwrap();
+        told.recv().unwrap();
+        drop(txn);
+    });
+    begun.await.unwrap();
+    let gateway = caller(PeerRole::Gateway);
+    let many =
+        (0..20).map(|n| rig.core.gate.foretell(&gateway, request(&n.to_string(), payment(SMALL, PAYEE))));
+    let all = tokio::time::timeout(std::time::Duration::from_secs(5), futures::future::join_all(many)).await;
+    assert!(all.unwrap().iter().all(Result::is_ok));
+    tell.send(()).unwrap();
+    writer.join().unwrap();
+}
+
+#[tokio::test]
 async fn a_wallet_without_a_policy_may_sign_nothing() {
     let rig = Rig::new();
     let _synced =

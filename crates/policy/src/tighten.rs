@@ -26,6 +26,7 @@ pub fn loosened(old: &Policy, new: &Policy) -> Vec<&'static str> {
         sign_in,
         texts,
         merchants,
+        conditions,
         blocked,
         cumulative,
         velocity,
@@ -50,6 +51,8 @@ pub fn loosened(old: &Policy, new: &Policy) -> Vec<&'static str> {
         ("messages.sign_in", among(&old.sign_in, sign_in, PartialEq::eq)),
         ("messages.texts", among(&old.texts, texts, same_text)),
         ("merchants", merchants_hold(&old.merchants, merchants)),
+        // They only deny.
+        ("conditions", old.conditions.is_none() || *conditions == old.conditions),
         // The other way round: each line there was must still be there, and reach as far.
         ("blocked", within(blocked, &old.blocked, reaches)),
         ("cumulative", old.cumulative.iter().all(|line| cumulative.iter().any(|new| caps(line, new)))),
@@ -113,7 +116,9 @@ fn caps(old: &Cumulative, new: &Cumulative) -> bool {
 }
 
 fn slows(old: &Velocity, new: &Velocity) -> bool {
-    (&old.window, old.per) == (&new.window, new.per) && new.max <= old.max
+    // What counts more is used up sooner.
+    let counts_as_much = new.denied || !old.denied;
+    (&old.window, old.per) == (&new.window, new.per) && new.max <= old.max && counts_as_much
 }
 
 /// An asset without a line is signed at once, so a line more asks more. One that is changed could ask less.

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod denial;
+mod evaluation;
 mod freeze;
 mod waiting;
 mod wallet;
@@ -10,6 +11,7 @@ pub(crate) use cluster::{GroupView, NodeView};
 pub(crate) use denial::DenialView;
 #[cfg(test)]
 pub(crate) use denial::FailureView;
+pub(crate) use evaluation::EvaluationView;
 pub(crate) use freeze::FreezeView;
 pub(crate) use waiting::{CaseView, WaitingView};
 pub(crate) use wallet::WalletView;

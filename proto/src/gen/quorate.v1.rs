@@ -802,6 +802,40 @@ pub struct Waiting {
     pub approval: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Evaluation {
+    /// What it does, in words; empty where it was answered.
+    #[prost(string, tag = "5")]
+    pub summary: ::prost::alloc::string::String,
+    #[prost(oneof = "evaluation::Verdict", tags = "1, 2, 3, 4")]
+    pub verdict: ::core::option::Option<evaluation::Verdict>,
+}
+/// Nested message and enum types in `Evaluation`.
+pub mod evaluation {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Verdict {
+        #[prost(message, tag = "1")]
+        Allowed(super::Allowed),
+        #[prost(message, tag = "2")]
+        Denied(super::Denial),
+        /// As Sign would answer; a case that approvers were not asked about yet has nothing to sign.
+        #[prost(message, tag = "3")]
+        Waiting(super::Waiting),
+        /// The request was answered before: nothing is decided any more.
+        #[prost(message, tag = "4")]
+        Answered(super::SignResponse),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Allowed {
+    #[prost(bytes = "vec", tag = "1")]
+    pub policy_hash: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub policy_version: u64,
+    /// "instant" or "notify"; "delay" after a hold, "approval" after enough approvers said yes.
+    #[prost(string, tag = "3")]
+    pub tier: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SignBatchRequest {
     /// 1 to 64, and no more bytes together than one request may have.
     #[prost(message, repeated, tag = "1")]
@@ -1058,6 +1092,30 @@ pub mod signing_service_client {
                 .insert(GrpcMethod::new("quorate.v1.SigningService", "SignBatch"));
             self.inner.unary(req, path, codec).await
         }
+        /// What Sign would decide now, by the coordinator's policy, ledger and freeze orders. A dry run: nothing is claimed,
+        /// reserved, counted, written down or shown to a node, which decide for themselves when they are asked. An agent's
+        /// signature in it is as good as in Sign.
+        pub async fn evaluate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SignRequest>,
+        ) -> std::result::Result<tonic::Response<super::Evaluation>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/quorate.v1.SigningService/Evaluate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("quorate.v1.SigningService", "Evaluate"));
+            self.inner.unary(req, path, codec).await
+        }
         /// What became of an earlier request.
         pub async fn get_signing(
             &mut self,
@@ -1111,6 +1169,13 @@ pub mod signing_service_server {
             tonic::Response<super::SignBatchResponse>,
             tonic::Status,
         >;
+        /// What Sign would decide now, by the coordinator's policy, ledger and freeze orders. A dry run: nothing is claimed,
+        /// reserved, counted, written down or shown to a node, which decide for themselves when they are asked. An agent's
+        /// signature in it is as good as in Sign.
+        async fn evaluate(
+            &self,
+            request: tonic::Request<super::SignRequest>,
+        ) -> std::result::Result<tonic::Response<super::Evaluation>, tonic::Status>;
         /// What became of an earlier request.
         async fn get_signing(
             &self,
@@ -1271,6 +1336,51 @@ pub mod signing_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SignBatchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/quorate.v1.SigningService/Evaluate" => {
+                    #[allow(non_camel_case_types)]
+                    struct EvaluateSvc<T: SigningService>(pub Arc<T>);
+                    impl<
+                        T: SigningService,
+                    > tonic::server::UnaryService<super::SignRequest>
+                    for EvaluateSvc<T> {
+                        type Response = super::Evaluation;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SignRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SigningService>::evaluate(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EvaluateSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -5,7 +5,7 @@ use quorate_intent::ChainId;
 use quorate_types::{Address, B256, Clock, SystemClock};
 use serde_json::json;
 
-use super::{Request, order, random};
+use super::{Request, dry_run, order, random};
 use crate::cli::Globals;
 use crate::client::Client;
 use crate::output::{Answer, DENIED, Output, WAITING};
@@ -88,6 +88,9 @@ pub(super) async fn run(
         authorization.valid_after, authorization.valid_before, authorization.nonce
     ));
     let payload = payment.payload(&authorization)?;
+    if request.dry_run {
+        return dry_run(&client, request, payload).await;
+    }
     match ask(&client, order(output, request, payload)?).await? {
         Outcome::Signed(signed) => {
             let x402 = json!({ "signature": signed.signature, "authorization": authorization });

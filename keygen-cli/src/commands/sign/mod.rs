@@ -19,7 +19,7 @@ use crate::output::{Answer, DENIED, Output, WAITING};
 use crate::payload::source::{MessageSource, TransactionSource};
 use crate::profile::{Caller, Profile};
 use crate::refusal::Refusal;
-use crate::signing::{Order, Outcome, ask};
+use crate::signing::{Order, Outcome, ask, foretell};
 
 /// Ask for a signature. Without --config the dev cluster's gateway asks.
 #[derive(Subcommand)]
@@ -79,6 +79,9 @@ pub(crate) struct Request {
     /// The agent's key (`quorate agent keygen`), for a wallet created with one: the agent asks for itself
     #[arg(long, value_name = "FILE")]
     agent_key: Option<PathBuf>,
+    /// Ask only what would be decided: nothing is signed, reserved or written down
+    #[arg(long)]
+    dry_run: bool,
 }
 
 fn note(text: &str) -> Result<(String, String), String> {
@@ -110,6 +113,9 @@ async fn send(
     payload: Payload,
 ) -> Result<Answer, Refusal> {
     let client = Client::connect(&Profile::find(globals, Caller::Gateway)?).await?;
+    if request.dry_run {
+        return dry_run(&client, request, payload).await;
+    }
     match ask(&client, order(output, request, payload)?).await? {
         Outcome::Signed(signed) => Answer::new(&signed, signed.words()),
         Outcome::Denied(denied) => Ok(Answer::new(&denied, denied.words())?.code(DENIED)),
@@ -117,13 +123,24 @@ async fn send(
     }
 }
 
-fn order(output: Output, request: Request, payload: Payload) -> Result<Order, Refusal> {
-    let idempotency_key = request.idempotency_key.unwrap_or_else(|| {
+/// What the gate says to it now.
+async fn dry_run(client: &Client, mut request: Request, payload: Payload) -> Result<Answer, Refusal> {
+    let key = request.idempotency_key.take().unwrap_or_else(random_key);
+    let view = foretell(client, under(key, request, payload)?).await?;
+    Ok(Answer::new(&view, view.words())?.code(view.code()))
+}
+
+fn order(output: Output, mut request: Request, payload: Payload) -> Result<Order, Refusal> {
+    let key = request.idempotency_key.take().unwrap_or_else(|| {
         let key = random_key();
         // Said before the request leaves: whoever loses the answer needs it.
         output.note(&format!("idempotency key {key}"));
         key
     });
+    under(key, request, payload)
+}
+
+fn under(idempotency_key: String, request: Request, payload: Payload) -> Result<Order, Refusal> {
     let metadata: HashMap<_, _> = request.notes.into_iter().collect();
     let agent_key = request.agent_key.as_deref().map(read_key).transpose()?;
     Ok(Order { wallet: request.wallet.to_string(), payload, idempotency_key, metadata, agent_key })
