@@ -1,6 +1,6 @@
 //! Load on a cluster of real processes, over the public gRPC API with mutual TLS, policy, reservations, charges, synced
-//! commits and the audit log on: `load [presignatures] [directory]`. Makes so many presignatures (384), spends them in
-//! closed and open loops and behind a slow network, then signs without any, and while they are made again. Prints figures,
+//! commits and the audit log on: `load [presignatures] [directory] [wallets]`. Makes so many presignatures (384), spends them in
+//! closed and open loops and behind a slow network, then signs without any, and while they are made again; makes so many wallets (200). Prints figures,
 //! asserts none, and writes them to `report.md` and two plots in the directory (`target/bench`). Every loop ends after a
 //! fixed number of requests; the whole takes about a second for each presignature on two cores.
 
@@ -35,7 +35,7 @@ use report::Report;
 /// Wallets that share the load: more than a wallet's pool holds is asked of none.
 const WALLETS: usize = 16;
 
-/// Wallets made at the end.
+/// Wallets made at the end, unless told otherwise.
 const MANY: usize = 200;
 
 fn main() {
@@ -43,9 +43,10 @@ fn main() {
     let presignatures =
         args.next().map_or(384, |arg| arg.parse::<usize>().expect("a number of presignatures"));
     let dir = PathBuf::from(args.next().unwrap_or_else(|| "target/bench".to_owned()));
+    let wallets = args.next().map_or(MANY, |arg| arg.parse().expect("a number of wallets"));
     let each = (presignatures / WALLETS).clamp(2, 64);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let report = runtime.block_on(run(each));
+    let report = runtime.block_on(run(each, wallets));
     println!("{report}");
     std::fs::create_dir_all(&dir).unwrap();
     report.write(&dir);
@@ -65,7 +66,7 @@ impl Budget {
     }
 }
 
-async fn run(each: usize) -> Report {
+async fn run(each: usize, wallets: usize) -> Report {
     let mut report = Report::new(library::measure().await);
     let mut cluster = Processes::start(WALLETS, each).await;
     let mut clients = Clients::new(&cluster, WALLETS).await;
@@ -85,7 +86,7 @@ async fn run(each: usize) -> Report {
         report.add(clients.closed(&cluster, &format!("cold, {}", count(number)), number, requests).await);
     }
     refilling(&mut report, &mut cluster, &mut clients, each).await;
-    report.wallets(wallets::make(&cluster, MANY).await);
+    report.wallets(wallets::make(&cluster, wallets).await);
     report
 }
 

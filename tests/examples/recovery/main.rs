@@ -1,5 +1,5 @@
 //! What a fleet's sealed files cost: `recovery [wallets]` seals a share of so many wallets as a cold node does, copies the
-//! directory, and checks it as a ceremony does before it opens anything.
+//! directory, and checks it as a ceremony does before it opens anything. Then it sweeps a few real wallets.
 //! Prints figures and asserts none.
 
 #![allow(
@@ -9,6 +9,8 @@
     clippy::indexing_slicing,
     clippy::print_stdout
 )]
+
+mod sweep;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -45,6 +47,11 @@ fn main() {
     timed("check the index, and every file against it", wallets, || cold.verify(&to));
     let opened = wallets.min(1_000);
     timed("open (what one party's process does)", opened, || cold.open(&to, opened));
+    let fleet = sweep::fleet();
+    let took = Instant::now();
+    timed("sweep wallets of two transactions each", sweep::WALLETS, || sweep::sweep(&fleet));
+    let a_minute = sweep::WALLETS as f64 * 60.0 / took.elapsed().as_secs_f64();
+    println!("  {:<48} {a_minute:>9.0}", "wallets swept a minute");
 }
 
 fn timed<T>(what: &str, count: usize, work: impl FnOnce() -> T) -> T {
