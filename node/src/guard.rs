@@ -403,7 +403,7 @@ mod tests {
     fn what_this_node_denied_counts_where_its_policy_says_so() {
         let rig = rig();
         let line = "  velocity: [{max: 2, denied: true, window: {rolling_s: 60}}]\n";
-        rig.node.documents.put_policy(&rig.cluster.policy_with(("w", 2), "0.50", line)).unwrap();
+        rig.node.documents.put_unguarded(&rig.cluster.policy_with(("w", 2), "0.50", line)).unwrap();
         assert_eq!(rig.denied_by("a"), ["per_transaction"]);
         assert_eq!(rig.denied_by("a"), ["per_transaction"], "the same attempt");
         assert_eq!(rig.denied_by("b"), ["per_transaction"]);
@@ -412,7 +412,7 @@ mod tests {
         }
         assert_eq!(rig.written(), 2);
         // What is allowed is too much now, until they have left the window.
-        rig.node.documents.put_policy(&rig.cluster.policy_with(("w", 3), "1.00", line)).unwrap();
+        rig.node.documents.put_unguarded(&rig.cluster.policy_with(("w", 3), "1.00", line)).unwrap();
         assert_eq!(rig.denied_by("d"), ["velocity"]);
         rig.cluster.clock.advance(60_000);
         assert!(rig.denied_by("d").is_empty());
@@ -423,7 +423,7 @@ mod tests {
     fn and_not_otherwise() {
         let rig = rig();
         let line = "  velocity: [{max: 2, window: {rolling_s: 60}}]\n";
-        rig.node.documents.put_policy(&rig.cluster.policy_with(("w", 2), "0.50", line)).unwrap();
+        rig.node.documents.put_unguarded(&rig.cluster.policy_with(("w", 2), "0.50", line)).unwrap();
         for n in 0..5 {
             assert_eq!(rig.denied_by(&format!("a{n}")), ["per_transaction"]);
         }
