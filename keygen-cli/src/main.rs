@@ -1,5 +1,6 @@
 //! `quorate`: provisions wallets, signs policies, asks for signatures, and runs a cluster on one machine.
 
+mod agent_word;
 mod attest;
 mod check;
 mod cli;

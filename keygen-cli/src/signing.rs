@@ -6,10 +6,11 @@ use quorate_intent::{Decoded, decode};
 use quorate_proto::v1::sign_batch_answer::Answer;
 use quorate_proto::v1::sign_response::Outcome as Verdict;
 use quorate_proto::{agent_to_pb, payload_to_pb, v1};
-use quorate_session::{AgentKey, AgentRequest};
+use quorate_session::AgentRequest;
 use quorate_types::{Address, Clock, Payload, SystemClock};
 use serde::Serialize;
 
+use crate::agent_word::{self, Word};
 use crate::check;
 use crate::client::{Client, ORDINARY, SESSION, from_failure, refused, within};
 use crate::refusal::{OrRefuse, Refusal};
@@ -21,8 +22,8 @@ pub(crate) struct Order {
     pub(crate) payload: Payload,
     pub(crate) idempotency_key: String,
     pub(crate) metadata: HashMap<String, String>,
-    /// The agent's key, where the wallet takes only its word.
-    pub(crate) agent_key: Option<AgentKey>,
+    /// Whose word it is.
+    pub(crate) word: Word,
 }
 
 /// Where an entry stands in the audit log.
@@ -196,7 +197,14 @@ const ASKED_FOR_MS: u64 = 600_000;
 
 /// The agent's signature over the order.
 fn asked(client: &Client, order: &Order) -> Result<Option<v1::AgentSignature>, Refusal> {
-    let Some(key) = &order.agent_key else { return Ok(None) };
+    let key = match &order.word {
+        Word::Gateway => return Ok(None),
+        Word::Socket(socket) => {
+            let asked = (&order.payload, order.idempotency_key.as_str());
+            return agent_word::ask(socket, &order.wallet, asked).map(Some);
+        }
+        Word::Key(key) => key,
+    };
     let wallet = order.wallet.parse().or_invalid("--wallet")?;
     let request = AgentRequest {
         cluster: client.cluster_id()?,

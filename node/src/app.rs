@@ -13,6 +13,7 @@ use quorate_types::{BootId, Clock, Role};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::asking::{Asking, AskingError};
 use crate::attach::{Attached, Dial};
 use crate::cold::Cold;
 use crate::config::{Config, ConfigError};
@@ -63,6 +64,9 @@ pub enum StartError {
     /// The health endpoint.
     #[error(transparent)]
     Health(#[from] LocalError),
+    /// The socket agents ask through.
+    #[error(transparent)]
+    Asking(#[from] AskingError),
 
     // The machine.
     /// The store.
@@ -90,6 +94,7 @@ impl StartError {
                 !matches!(error, DocumentsError::Store(_) | DocumentsError::Malformed(_))
             }
             Self::Store(error) => error.is_operators(),
+            Self::Asking(error) => error.is_configuration(),
             Self::Mark(_) | Self::Threads(_) => false,
         }
     }
@@ -118,11 +123,19 @@ impl App {
         // Opening reads disks and stretches keys: off the async threads.
         let build = {
             let config = Arc::clone(&config);
-            move || build(&config, clock, fatal)
+            move || {
+                let node = build(&config, clock, fatal)?;
+                let asking = config.asking.clone().map(|asking| Asking::open(&node, asking)).transpose()?;
+                Ok::<_, StartError>((node, asking))
+            }
         };
         let built = tokio::task::spawn_blocking(build).await;
-        let node = built.map_err(|error| StartError::Threads(error.to_string()))??;
-        Ok(Running::start(&config, &node, &tls, (attached, health)))
+        let (node, asking) = built.map_err(|error| StartError::Threads(error.to_string()))??;
+        let mut running = Running::start(&config, &node, &tls, (attached, health));
+        if let Some(asking) = asking {
+            running.tasks.spawn(asking.serve(node, running.stop.clone()));
+        }
+        Ok(running)
     }
 }
 

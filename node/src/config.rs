@@ -11,6 +11,8 @@ use quorate_transport::TlsFiles;
 use quorate_types::{ClusterId, NodeId, Role};
 use serde::Deserialize;
 
+use crate::asking::AskingConfig;
+
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -73,6 +75,9 @@ pub struct Config {
     pub presignatures: PresignaturesConfig,
     /// Where a cold node puts its sealed files. Required of a cold node, refused on others.
     pub cold: Option<ColdConfig>,
+    /// The local socket agents ask through. Of an agent node only.
+    #[serde(default)]
+    pub asking: Option<AskingConfig>,
     /// Milliseconds a connection to a coordinator may take to come up.
     #[serde(default = "default_connect_timeout_ms")]
     pub connect_timeout_ms: u64,
@@ -218,6 +223,9 @@ impl Config {
         if let Some(cold) = &mut self.cold {
             rebase(&mut cold.export_dir);
         }
+        if let Some(asking) = &mut self.asking {
+            rebase(&mut asking.socket);
+        }
     }
 
     /// Checks what the types do not: counts, addresses, keys, and what the role demands.
@@ -248,6 +256,14 @@ impl Config {
         self.presignatures.check()?;
         if !(100..=60_000).contains(&self.connect_timeout_ms) {
             return Err(invalid("connect_timeout_ms", "must be 100 to 60000"));
+        }
+        if let Some(asking) = &self.asking {
+            if self.role != Role::Agent {
+                return Err(invalid("asking", "only an agent node signs for agents"));
+            }
+            if let Some((field, reason)) = asking.refusal() {
+                return Err(invalid(field, reason));
+            }
         }
         match (self.role, &self.cold) {
             (Role::Cold, None) => {

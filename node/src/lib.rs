@@ -6,6 +6,7 @@
 
 mod app;
 mod approvals;
+mod asking;
 mod attach;
 mod backup;
 mod cold;
@@ -33,6 +34,7 @@ mod watermarks;
 mod testing;
 
 pub use app::{App, Running, StartError};
+pub use asking::{AskingAgent, AskingConfig, AskingError, KeyError};
 pub use backup::{BackupError, BackupReport, backup};
 pub use config::{Config, ConfigError};
 pub use documents::DocumentsError;

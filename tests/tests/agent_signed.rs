@@ -3,9 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use quorate_manifest::Namespace;
+use quorate_node::{AskingAgent, AskingConfig};
 use quorate_proto::v1::session_outcome::Outcome;
 use quorate_proto::v1::session_start::Protocol;
 use quorate_proto::v1::sign_response::Outcome as Verdict;
@@ -14,7 +18,7 @@ use quorate_session::{AgentKey, AgentRequest};
 use quorate_tests::{
     CLUSTER, Cluster, FRIEND, Script, Stage, WALLET, golden, policy_yaml, recover, transfer, usdc,
 };
-use quorate_types::{Payload, PublicKey, Role};
+use quorate_types::{Payload, PublicKey, Role, SystemClock};
 use rand_core::OsRng;
 
 const AGENTS: &str = "wallet-2";
@@ -167,4 +171,58 @@ async fn nor_can_the_gateway_and_the_coordinator_together() {
     let Outcome::Denied(denial) = stage.online("service-1", with(None)).await else { panic!("not denied") };
     assert_eq!(rules(&denial), ["agent_signature"]);
     assert!(matches!(stage.online("service-1", with(Some(right))).await, Outcome::Signed(_)));
+}
+
+/// One question to an agent node's local socket, as this process's user.
+async fn through(socket: &std::path::Path, question: serde_json::Value) -> serde_json::Value {
+    let socket = socket.to_owned();
+    let talk = move || {
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        stream.write_all(format!("{question}\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        serde_json::from_str(&answer).unwrap()
+    };
+    tokio::task::spawn_blocking(talk).await.unwrap()
+}
+
+/// An agent that has no key: its node has one for it, and asks in its name for the user the kernel names.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_beside_its_node_asks_through_the_local_socket() {
+    let world = tokio::task::spawn_blocking(|| golden().world()).await.unwrap();
+    let mut cluster = Cluster::coordinator_only(world).await;
+    let socket = cluster.world.path("agent/ask.sock");
+    let (dir, agent) = (socket.parent().unwrap(), format!("{AGENTS}-agent"));
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let uid = std::fs::metadata(dir).unwrap().uid();
+    let listed = AskingAgent { agent: agent.parse().unwrap(), uid };
+    let asking = AskingConfig { socket: socket.clone(), open_to_group: false, agents: vec![listed] };
+    let config =
+        quorate_node::Config { asking: Some(asking), ..cluster.world.node(Role::Agent, cluster.address()) };
+    let node = quorate_node::App::start(config, Arc::new(SystemClock)).await.unwrap();
+    cluster.start_node(Role::Service).await;
+    cluster.start_node(Role::Cold).await;
+    cluster.attached(&Role::ALL).await;
+
+    let key = through(&socket, serde_json::json!({ "key": { "agent": agent } })).await;
+    let key = key["key"]["agent_key"].as_str().unwrap().parse().unwrap();
+    cluster.create_agents_wallet(AGENTS, Some(key)).await.unwrap();
+    let policy = cluster.world.policy(&policy_yaml(1, "25.00").replace(WALLET, AGENTS));
+    cluster.apply_policy(&policy).await.unwrap();
+    let payload = transfer(FRIEND, usdc(1), 1);
+    let told = serde_json::json!({ "transaction": hex::encode(payload.as_bytes()) });
+    let ask = serde_json::json!({ "ask": { "wallet": AGENTS, "idempotency_key": "key-1", "payload": told } });
+    let asked = &through(&socket, ask).await["asked"];
+    let signature = v1::AgentSignature {
+        expires_at_ms: asked["expires_at_ms"].as_u64().unwrap(),
+        signature: hex::decode(asked["agent_signature"].as_str().unwrap()).unwrap(),
+    };
+    let answer = cluster.ask(request(&payload, Some(signature))).await.unwrap();
+    assert!(matches!(answer.outcome, Some(Verdict::Signed(_))), "{answer:?}");
+    node.shutdown().await;
+    assert!(!socket.exists());
+    let log = cluster.stop().await.log(Role::Agent);
+    let at =
+        |kind: &str| log.iter().position(|entry| entry.kind == kind).unwrap_or_else(|| panic!("no {kind}"));
+    assert!(at("agent.key_made") < at("agent.asked"));
 }

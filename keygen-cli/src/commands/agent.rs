@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use quorate_session::AgentKey;
+use quorate_types::AgentId;
 use rand_core::OsRng;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use crate::agent_word;
 use crate::files::{self, Mode};
 use crate::output::Answer;
 use crate::refusal::{OrRefuse, Refusal};
@@ -21,10 +23,21 @@ pub(crate) enum Agent {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Print the public half of the key an agent node keeps for an agent that asks through its socket
+    Public {
+        /// The agent
+        agent: AgentId,
+        /// The agent node's local socket
+        #[arg(long, value_name = "SOCKET")]
+        ask_socket: PathBuf,
+    },
 }
 
 pub(crate) fn run(command: Agent) -> Result<Answer, Refusal> {
-    let Agent::Keygen { out } = command;
+    let out = match command {
+        Agent::Keygen { out } => out,
+        Agent::Public { agent, ask_socket } => return public(&agent, &ask_socket),
+    };
     let key = AgentKey::generate(&mut OsRng);
     let text = Zeroizing::new(format!("{}\n", hex::encode(*key.to_bytes())));
     files::create(&out, text.as_bytes(), Mode::Secret)?;
@@ -35,6 +48,12 @@ pub(crate) fn run(command: Agent) -> Result<Answer, Refusal> {
         out.display()
     );
     Answer::new(&json!({ "agent_key": public, "file": out }), words)
+}
+
+fn public(agent: &AgentId, socket: &Path) -> Result<Answer, Refusal> {
+    let public = agent_word::public(socket, agent.as_str())?;
+    let words = format!("{public}\nNext: quorate wallet create --agent {agent} --agent-key {public} ...");
+    Answer::new(&json!({ "agent": agent, "agent_key": public }), words)
 }
 
 /// Reads what [`Agent::Keygen`] wrote.

@@ -8,6 +8,7 @@ use quorate_policy::{Severity, codes, lint};
 use quorate_types::{Address, B256, Clock, Payload, SystemClock};
 
 use super::{expect, policy};
+use crate::agent_word::Word;
 use crate::client::Client;
 use crate::commands::demo::timings::Timings;
 use crate::commands::policy::put_in_force;
@@ -145,7 +146,7 @@ impl Story {
             payload,
             idempotency_key: random_key(),
             metadata,
-            agent_key: None,
+            word: Word::Gateway,
         };
         self.timings.time(step, ask(&self.gateway, order)).await
     }

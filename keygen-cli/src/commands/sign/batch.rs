@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::agent_word::Asker;
 use crate::cli::Globals;
 use crate::client::Client;
-use crate::commands::agent::read_key;
 use crate::files;
 use crate::output::{Answer, DENIED, WAITING};
 use crate::payload::source::hex_bytes;
@@ -26,9 +26,8 @@ pub(crate) struct Arguments {
     /// (text); notes for the audit log if you like. At most 64
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
-    /// The agent's key, for wallets created with one: it asks for all of them itself
-    #[arg(long, value_name = "FILE")]
-    agent_key: Option<PathBuf>,
+    #[command(flatten)]
+    asker: Asker,
 }
 
 /// A line of the file. The idempotency key is asked for: whoever loses the answer asks again with the same file.
@@ -66,9 +65,9 @@ impl Arguments {
     fn order(&self, line: &str) -> Result<Order, Refusal> {
         let line: Line = serde_json::from_str(line).or_invalid("not a request")?;
         let payload = line.payload()?;
-        let agent_key = self.agent_key.as_deref().map(read_key).transpose()?;
+        let word = self.asker.word()?;
         let Line { wallet, idempotency_key, notes: metadata, .. } = line;
-        Ok(Order { wallet: wallet.to_string(), payload, idempotency_key, metadata, agent_key })
+        Ok(Order { wallet: wallet.to_string(), payload, idempotency_key, metadata, word })
     }
 
     fn at(&self, line: usize, refusal: Refusal) -> Refusal {
@@ -113,7 +112,7 @@ mod tests {
     use super::*;
 
     fn order(line: &str) -> Result<Order, Refusal> {
-        Arguments { file: "orders".into(), agent_key: None }.order(line)
+        Arguments { file: "orders".into(), asker: Asker::default() }.order(line)
     }
 
     #[test]

@@ -11,9 +11,9 @@ use clap::{Args, Subcommand};
 use quorate_types::{Payload, WalletId};
 use rand_core::{OsRng, RngCore};
 
+use crate::agent_word::Asker;
 use crate::cli::Globals;
 use crate::client::Client;
-use crate::commands::agent::read_key;
 use crate::files;
 use crate::output::{Answer, DENIED, Output, WAITING};
 use crate::payload::source::{MessageSource, TransactionSource};
@@ -76,9 +76,8 @@ pub(crate) struct Request {
     /// A note for the audit log; repeat for more
     #[arg(long = "note", value_name = "NAME=TEXT", value_parser = note)]
     notes: Vec<(String, String)>,
-    /// The agent's key (`quorate agent keygen`), for a wallet created with one: the agent asks for itself
-    #[arg(long, value_name = "FILE")]
-    agent_key: Option<PathBuf>,
+    #[command(flatten)]
+    asker: Asker,
     /// Ask only what would be decided: nothing is signed, reserved or written down
     #[arg(long)]
     dry_run: bool,
@@ -142,8 +141,8 @@ fn order(output: Output, mut request: Request, payload: Payload) -> Result<Order
 
 fn under(idempotency_key: String, request: Request, payload: Payload) -> Result<Order, Refusal> {
     let metadata: HashMap<_, _> = request.notes.into_iter().collect();
-    let agent_key = request.agent_key.as_deref().map(read_key).transpose()?;
-    Ok(Order { wallet: request.wallet.to_string(), payload, idempotency_key, metadata, agent_key })
+    let word = request.asker.word()?;
+    Ok(Order { wallet: request.wallet.to_string(), payload, idempotency_key, metadata, word })
 }
 
 /// A key nobody has used.
