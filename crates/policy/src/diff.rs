@@ -260,17 +260,14 @@ impl Changes {
         };
         let lines = (cumulative(old), cumulative(new));
         self.lines(("cumulative", Line::Limits), lines, higher);
-        let velocity = |policy: &Policy| {
-            let lines = policy.velocity.iter();
-            lines
-                .map(|line| {
-                    let denied = if line.denied { " denied attempts included" } else { "" };
-                    let name = format!("{}{}{denied}", line.window, line.per.in_words());
-                    (name, (line.max, format!("{} signatures", line.max)))
-                })
-                .collect()
-        };
-        self.lines(("velocity", Line::Limits), (velocity(old), velocity(new)), higher);
+        let lines = (rates(old), rates(new));
+        self.lines(("velocity", Line::Limits), lines, |old, new| {
+            match (higher(&old.signatures, &new.signatures), higher(&old.attempts, &new.attempts)) {
+                (one, None) | (None, one) => one,
+                (one, other) if one == other => one,
+                _ => Some(Direction::Changed),
+            }
+        });
     }
 
     /// How people are asked first. Which way a line goes that is in both is for a reader to say.
@@ -331,6 +328,42 @@ impl Direction {
             Self::Changed => Self::Changed,
         }
     }
+}
+
+/// What all `velocity` lines of one window and scope leave room for.
+struct Rate {
+    signatures: u64,
+    /// Denied attempts counted; the highest number where no line counts them.
+    attempts: u64,
+}
+
+impl Rate {
+    fn in_words(&self) -> String {
+        match *self {
+            Self { signatures, attempts: u64::MAX } => format!("{signatures} signatures"),
+            Self { signatures, attempts } if signatures < attempts => {
+                format!("{signatures} signatures, {attempts} with denied attempts")
+            }
+            Self { attempts, .. } => format!("{attempts} signatures or denied attempts"),
+        }
+    }
+}
+
+fn rates(policy: &Policy) -> Lines<Rate> {
+    let mut rates: BTreeMap<String, Rate> = BTreeMap::new();
+    for line in &policy.velocity {
+        let none = Rate { signatures: u64::MAX, attempts: u64::MAX };
+        let rate = rates.entry(format!("{}{}", line.window, line.per.in_words())).or_insert(none);
+        rate.signatures = rate.signatures.min(line.max);
+        if line.denied {
+            rate.attempts = rate.attempts.min(line.max);
+        }
+    }
+    let told = |(name, rate): (String, Rate)| {
+        let words = rate.in_words();
+        (name, (rate, words))
+    };
+    rates.into_iter().map(told).collect()
 }
 
 fn higher<V: Ord>(old: &V, new: &V) -> Option<Direction> {

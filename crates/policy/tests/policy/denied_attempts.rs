@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use quorate_policy::{
-    Asked, Counted, Decision, Denial, Direction, Facts, Past, Policy, RuleFailure, Trial, codes, diff,
+    Asked, Counted, Decision, Denial, Facts, Past, Policy, RuleFailure, Trial, codes, diff,
 };
 use quorate_session::AskError;
 use quorate_types::{U256, UnixMillis};
@@ -68,13 +68,19 @@ fn such_a_line_is_the_wallets_and_has_a_bound() {
     let one = Policy::parse(with(&LINE.replace("denied: true, ", "")).as_bytes()).unwrap();
     assert!(!one.counts_denied());
     let changes = diff(&one, &Policy::parse(with(LINE).as_bytes()).unwrap());
-    let told: Vec<_> = changes.iter().map(|change| (change.direction, change.field.as_str())).collect();
+    let told = |changes: &[quorate_policy::Change]| {
+        let told =
+            changes.iter().map(|change| format!("{:?} {}: {}", change.direction, change.field, change.new));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&changes), ["Tighter velocity in any 60 s: 3 signatures or denied attempts"]);
+    assert_eq!(told(&diff(&both, &one)), ["Looser velocity in any 60 s: 3 signatures"]);
+    let more = with(&LINE.replace("max: 3", "max: 4"));
+    let more = Policy::parse(more.as_bytes()).unwrap();
+    assert_eq!(told(&diff(&one, &more)), ["Changed velocity in any 60 s: 4 signatures or denied attempts"]);
     assert_eq!(
-        told,
-        [
-            (Direction::Looser, "velocity in any 60 s"),
-            (Direction::Tighter, "velocity in any 60 s denied attempts included")
-        ]
+        told(&diff(&more, &both)),
+        ["Tighter velocity in any 60 s: 2 signatures, 3 with denied attempts"]
     );
 }
 

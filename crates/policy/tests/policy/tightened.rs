@@ -81,6 +81,7 @@ fn limiting() -> Vec<Vec<String>> {
             "  merchants: { blocked_categories: [\"g*\"] }\n",
             "  merchants: { domains: [a.example], blocked_categories: [\"g*\", \"h\"] }\n",
         ]),
+        conditions(),
         people("blocked"),
         list(&[
             "",
@@ -95,6 +96,8 @@ fn limiting() -> Vec<Vec<String>> {
             "  velocity: [{ max: 1, window: { rolling_s: 60 } }]\n",
             "  velocity: [{ max: 2, window: { rolling_s: 60 } }]\n",
             "  velocity: [{ max: 2, window: { rolling_s: 600 } }]\n",
+            "  velocity: [{ max: 2, denied: true, window: { rolling_s: 60 } }]\n",
+            "  velocity: [{ max: 1, window: { rolling_s: 60 } }, { max: 3, denied: true, window: { rolling_s: 60 } }]\n",
         ]),
         list(&[
             "",
@@ -111,6 +114,19 @@ fn limiting() -> Vec<Vec<String>> {
         list(&["", "  not_before: 2023-01-01T00:00:00Z\n", "  not_before: 2023-11-15T00:00:00Z\n"]),
         list(&["", "  not_after: 2033-01-01T00:00:00Z\n", "  not_after: 2023-11-15T00:00:00Z\n"]),
     ]
+}
+
+fn conditions() -> Vec<String> {
+    let surer = |than: &str| {
+        format!("{{ label: x{than}, cedar: 'context.confidence.greaterThan(decimal(\"{than}\"))' }}")
+    };
+    let lines = |require: &[String]| {
+        let require = require.join(", ");
+        format!(
+            "  conditions: {{ metadata: [{{ name: confidence, type: decimal }}], require: [{require}] }}\n"
+        )
+    };
+    vec![String::new(), lines(&[surer("0.8")]), lines(&[surer("0.3")]), lines(&[surer("0.3"), surer("0.8")])]
 }
 
 fn body(fields: &[Vec<String>], chosen: &[Index]) -> String {
@@ -176,7 +192,13 @@ struct World {
 
 fn world() -> impl Strategy<Value = World> {
     let said = prop::sample::select(
-        &[None, Some(("a.example", "f")), Some(("b.example", "f")), Some(("a.example", "h"))][..],
+        &[
+            None,
+            Some(("a.example", "f", "0.9")),
+            Some(("b.example", "f", "0.5")),
+            Some(("a.example", "h", "0.9")),
+            Some(("a.example", "f", "0.1")),
+        ][..],
     );
     let names = prop::sample::select(vec![vec![], vec!["ann"], vec!["ann", "ben"], vec!["zoe"]]);
     let now = prop_oneof![4 => Just(NOW), 1 => Just(NOW + 86_400_000), 1 => Just(NOW + 400 * 86_400_000)];
@@ -184,9 +206,13 @@ fn world() -> impl Strategy<Value = World> {
     (now, said, names, any::<bool>(), prop::collection::vec(past, 0..3)).prop_map(
         |(now, said, names, held, past)| World {
             now,
-            said: said.map(|(domain, category)| {
-                let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-                BTreeMap::from([pair("merchant_domain", domain), pair("merchant_category", category)])
+            said: said.map(|(domain, category, confidence)| {
+                let said = [
+                    ("merchant_domain", domain),
+                    ("merchant_category", category),
+                    ("confidence", confidence),
+                ];
+                said.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
             }),
             approved_by: names.iter().map(|name| (*name).to_owned()).collect(),
             held_since: held.then_some(now - 60_000),
@@ -199,6 +225,7 @@ fn world() -> impl Strategy<Value = World> {
                         [
                             (Counted::Asset(asset(BASE, Some(usdc(BASE)))), spent),
                             (Counted::Signatures, Past { at, amount: U256::ONE, payee }),
+                            (Counted::Denied, Past { at, amount: U256::ONE, payee: None }),
                         ]
                     })
                     .collect(),
@@ -227,7 +254,7 @@ fn what_is_not_looser_allows_nothing_that_was_denied() {
     let indices = |count: usize| prop::collection::vec(any::<Index>(), count).boxed();
     let mut worlds = TestRunner::deterministic();
     let (mut tighter, mut allowed_under_tighter, mut looser_for_real) = (0, 0, 0);
-    for _ in 0..1500 {
+    for _ in 0..2400 {
         let before = draw(indices(fields.len()));
         let mut after = before.clone();
         for at in draw(indices(2)) {
@@ -297,6 +324,7 @@ fn every_field_that_says_more_is_named() {
     let fields = fields();
     let limits = [
         "merchants",
+        "conditions",
         "blocked",
         "cumulative",
         "velocity",
