@@ -45,4 +45,4 @@ deny: ## licences, sources, bans, and advisories wherever the database can be fe
 
 bench: setup ## prints p50, p95 and p99; asserts nothing
 	cargo build --release --locked --workspace --bins --examples
-	for bench in commit_latency evaluate_latency foundation recovery load; do $(BIN)/examples/$$bench; done
+	for bench in commit_latency evaluate_latency reserve_latency foundation recovery load; do $(BIN)/examples/$$bench; done
