@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::aux_info::{AuxError, GroupAux};
 use crate::error::MpcError;
+use crate::presign::Presignature;
 use crate::primes::Moduli;
 use crate::share::CoreShare;
 use crate::wire::{Inbound, Outbound, Recipient, Wire};
@@ -46,6 +47,11 @@ pub fn library_share(
 ) -> Result<cggmp24::KeyShare<Secp256k1>, Box<dyn std::error::Error + Send + Sync>> {
     let aux = group_aux(party)?.with_tables()?;
     Ok(CoreShare::new(share)?.with_aux(&aux)?.key)
+}
+
+/// A presignature once more, for tests that play many worlds and cannot presign in each. Its key is as good as public.
+pub fn twin(presignature: &Presignature) -> Presignature {
+    presignature.twin()
 }
 
 /// One message on its way from a party to one other.

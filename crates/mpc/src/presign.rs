@@ -113,6 +113,19 @@ impl Presignature {
     }
 }
 
+#[cfg(feature = "fixtures")]
+impl Presignature {
+    /// The same once more. Only in a world of its own: two digests under one presignature give the key away.
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            secret: self.secret.clone(),
+            public: self.public.clone(),
+            participants: self.participants.clone(),
+            public_key: self.public_key,
+        }
+    }
+}
+
 /// What is left of a presignature after its use: public data to check and combine contributions to one digest.
 pub struct Combiner {
     public: PresignaturePublicData<Secp256k1>,

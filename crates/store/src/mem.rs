@@ -28,6 +28,12 @@ impl MemStore {
         Self::default()
     }
 
+    /// A store of its own that begins with what is committed here now.
+    pub fn fork(&self) -> Self {
+        let records = RwLock::new(self.snapshot());
+        Self(Arc::new(Shared { records, writer: Mutex::default() }))
+    }
+
     /// What is committed now.
     fn snapshot(&self) -> Records {
         self.0.records.read().unwrap_or_else(PoisonError::into_inner).clone()

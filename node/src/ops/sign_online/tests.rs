@@ -1,5 +1,7 @@
 //! The real path on a disk that fails at every step, and contributions that come late.
 
+mod schedules;
+
 use quorate_audit::entries;
 use quorate_mpc::{Party, Presignature, SigningShare, fixtures, generate_presignature};
 use quorate_session::{NodeKey, Opening, Terms};
@@ -16,16 +18,18 @@ const BOOT: BootId = BootId::from_bytes([7; 16]);
 
 /// Agent node and service node of a wallet `w`, on disks that fail on command.
 struct Rig {
-    cluster: Cluster,
+    cluster: Arc<Cluster>,
+    memory: [MemStore; 2],
     disks: [Arc<FailingStore>; 2],
     nodes: [Arc<Node>; 2],
-    shares: [SigningShare; 2],
+    shares: Arc<[SigningShare; 2]>,
 }
 
 impl Rig {
     fn new() -> Self {
-        let cluster = Cluster::new();
-        let disks = [(); 2].map(|()| Arc::new(FailingStore::new(Arc::new(MemStore::new()))));
+        let cluster = Arc::new(Cluster::new());
+        let memory = [(); 2].map(|()| MemStore::new());
+        let disks = memory.each_ref().map(|disk| Arc::new(FailingStore::new(Arc::new(disk.clone()))));
         let [agent, service, _] = shares();
         let open = |role: Role, core: quorate_mpc::CoreShare| {
             let node = node(&cluster, role, &disks[usize::from(role.index())]);
@@ -41,22 +45,40 @@ impl Rig {
             (node, core.with_aux(&aux.with_tables().unwrap()).unwrap())
         };
         let (agent, service) = (open(Role::Agent, agent), open(Role::Service, service));
-        Self { nodes: [agent.0, service.0], shares: [agent.1, service.1], cluster, disks }
+        let shares = Arc::new([agent.1, service.1]);
+        Self { nodes: [agent.0, service.0], shares, cluster, memory, disks }
+    }
+
+    /// The same wallet in a world of its own, which begins as this one is now.
+    fn fork(&self) -> Self {
+        let memory = self.memory.each_ref().map(MemStore::fork);
+        let disks = memory.each_ref().map(|disk| Arc::new(FailingStore::new(Arc::new(disk.clone()))));
+        let nodes = [Role::Agent, Role::Service]
+            .map(|role| node(&self.cluster, role, &disks[usize::from(role.index())]));
+        Self { cluster: Arc::clone(&self.cluster), memory, disks, nodes, shares: Arc::clone(&self.shares) }
     }
 
     /// A presignature, made for real, in the pools of both nodes.
     fn presign(&self) -> B256 {
-        let terms = presign_terms(&self.nodes[0], &"w".parse().unwrap()).ok().unwrap();
-        let (eid, last_words) = self.last_words(&terms);
+        let (eid, last_words) = self.last_words(&self.terms());
+        self.stock((eid, last_words), self.halves(eid))
+    }
+
+    fn terms(&self) -> Terms {
+        presign_terms(&self.nodes[0], &"w".parse().unwrap()).ok().unwrap()
+    }
+
+    fn halves(&self, eid: [u8; 32]) -> Vec<Presignature> {
         let run = |me: u16, wire| async move {
             let party = Party { eid: &eid, me, participants: &[0, 1] };
             generate_presignature(party, &self.shares[usize::from(me)], wire).await
         };
-        let halves: Vec<Presignature> = fixtures::run(&[0, 1], |transit| vec![transit], run)
-            .into_iter()
-            .map(|half| half.ok().unwrap())
-            .collect();
-        let id = B256::from(eid);
+        let halves = fixtures::run(&[0, 1], |transit| vec![transit], run);
+        halves.into_iter().map(|half| half.ok().unwrap()).collect()
+    }
+
+    fn stock(&self, (eid, last_words): ([u8; 32], [LastWord; 2]), halves: Vec<Presignature>) -> B256 {
+        let (terms, id) = (self.terms(), B256::from(eid));
         for ((node, half), last_word) in self.nodes.iter().zip(halves).zip(last_words) {
             let peer = NODES[1 - usize::from(node.role.index())].parse().unwrap();
             let boots = Boots { own: BOOT, peer, theirs: BOOT };
@@ -90,10 +112,14 @@ impl Rig {
     }
 
     fn start(&self, id: B256, nonce: u8, contribution: &[u8]) -> v1::StartOnline {
+        self.start_with(id, payment(nonce), contribution)
+    }
+
+    fn start_with(&self, id: B256, payload: v1::Payload, contribution: &[u8]) -> v1::StartOnline {
         let policy = self.nodes[0].documents.policy(&"w".parse().unwrap()).unwrap();
         let request = v1::StartSign {
             wallet: "w".to_owned(),
-            payload: Some(payment(nonce)),
+            payload: Some(payload),
             policy_hash: policy.hash().to_vec(),
             idempotency_key: "k".to_owned(),
             agent: None,
