@@ -32,6 +32,7 @@ pub(crate) static GRANTS: &[Grant] = &[
     Grant("/quorate.v1.ApprovalService/Refuse", &[Operator, Approver]),
     Grant("/quorate.v1.AuditService/Head", &[Operator, Auditor]),
     Grant("/quorate.v1.AuditService/List", &[Operator, Auditor]),
+    Grant("/quorate.v1.AuditService/Checkpoint", &[Operator, Auditor]),
     Grant("/quorate.v1.ClusterService/EnrolGroup", &[Operator]),
     Grant("/quorate.v1.ClusterService/ListNodes", READERS),
     Grant("/quorate.v1.ClusterService/ListGroups", READERS),

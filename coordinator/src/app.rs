@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpoints;
 use crate::config::{Config, ConfigError, ManifestFiles};
 use crate::coordinator::{Coordinator, Documents};
 use crate::db::Db;
@@ -127,6 +128,7 @@ impl App {
         freezes::measure(&core.freezes.load());
         drills::measure(&core.db).await.map_err(|error| StartError::Record(error.to_string()))?;
         let running = serve(core, listener, (identity, health), config.dev);
+        tokio::spawn(checkpoints::run(running.core.clone(), config.coordinator, running.stop.clone()));
         tracing::info!(address = %running.address, cluster = %config.cluster, "serving");
         Ok(running)
     }

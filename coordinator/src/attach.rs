@@ -113,6 +113,7 @@ fn take(core: &Coordinator, link: &Link, frame: FromNode) {
         FromNode::Outcome(outcome) => core.relay.outcome(link, outcome),
         FromNode::Pool(change) => core.pools.changed(link, &change),
         FromNode::Document(ack) => document(core, link, &ack),
+        FromNode::Cosigned(answer) => link.cosigned(answer),
         FromNode::Activation(ack) => {
             if let Ok(wallet) = ack.wallet.parse::<WalletId>() {
                 link.replied(&Subject::Activation(wallet), None, Reply::of(&ack.refused, 0));

@@ -9,6 +9,7 @@
 mod access;
 mod app;
 mod attach;
+mod checkpoints;
 mod config;
 mod coordinator;
 mod db;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use prost::Message;
 use quorate_freeze::Scope;
-use quorate_proto::v1::{RelayFrame, relay_frame::Frame};
+use quorate_proto::v1::{self, RelayFrame, relay_frame::Frame};
 use quorate_types::{B256, NodeId, UnixMillis, WalletId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -77,6 +77,8 @@ pub(crate) struct Link {
     room: Arc<Semaphore>,
     closed: CancellationToken,
     sent: watch::Sender<HashMap<Subject, (Version, Reply)>>,
+    /// What the node last said to a checkpoint.
+    cosigned: watch::Sender<v1::Cosigned>,
 }
 
 struct Queued {
@@ -95,10 +97,11 @@ impl Link {
         let closed = CancellationToken::new();
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
         let (sent, _) = watch::channel(HashMap::new());
+        let (cosigned, _) = watch::channel(v1::Cosigned::default());
         let out = ReceiverStream::new(frames)
             .map(|queued: Queued| Ok(queued.frame))
             .take_until(closed.clone().cancelled_owned());
-        (Self { node, stream, queue, room, closed, sent }, out)
+        (Self { node, stream, queue, room, closed, sent, cosigned }, out)
     }
 
     pub(crate) fn node(&self) -> &NodeId {
@@ -196,6 +199,22 @@ impl Link {
         due.collect()
     }
 
+    /// Takes note of the node's word on a checkpoint.
+    pub(crate) fn cosigned(&self, answer: v1::Cosigned) {
+        self.cosigned.send_replace(answer);
+    }
+
+    /// Shows the node a checkpoint and waits for its word, at most so long.
+    pub(crate) async fn cosign(&self, asked: v1::Cosign, at_most: Duration) -> Option<v1::Cosigned> {
+        let checkpoint = asked.checkpoint.clone();
+        self.cosigned.send_replace(v1::Cosigned::default());
+        let mut answers = self.cosigned.subscribe();
+        self.offer(Frame::Cosign(asked)).ok()?;
+        let answered = answers.wait_for(|answer| answer.checkpoint == checkpoint);
+        let answer = tokio::time::timeout(at_most, answered).await.ok()?.ok()?;
+        Some(answer.clone())
+    }
+
     /// The node's word so far.
     pub(crate) fn standing(&self, subject: &Subject, hash: B256) -> Reply {
         match self.sent.borrow().get(subject) {
@@ -217,7 +236,6 @@ pub(crate) fn quoted(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_proto::v1;
 
     fn frame(bytes: usize) -> Frame {
         Frame::Envelope(v1::SessionEnvelope { session: vec![], to: 0, sealed: vec![0; bytes] })

@@ -206,6 +206,26 @@ impl Record for CeremonyRecord {
     }
 }
 
+/// The latest checkpoint of this coordinator's log that enough nodes cosigned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CheckpointRecord {
+    pub(crate) size: u64,
+    /// C2SP signed note.
+    pub(crate) note: String,
+    pub(crate) cosigners: Vec<NodeId>,
+}
+
+impl CheckpointRecord {
+    pub(crate) const KEY: &'static [u8] = b"log";
+}
+
+impl Record for CheckpointRecord {
+    const TABLE: &'static str = "coordinator.checkpoint";
+    fn key(&self) -> Vec<u8> {
+        Self::KEY.to_vec()
+    }
+}
+
 /// A manifest that was or is pinned. The one with the highest version is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ManifestRecord {

@@ -29,6 +29,7 @@ mod restored;
 mod sessions;
 mod vault;
 mod watermarks;
+mod witness;
 
 #[cfg(test)]
 mod testing;

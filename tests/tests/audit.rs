@@ -55,3 +55,42 @@ async fn export(cluster: &Cluster, page_size: u32) -> Exported {
     }
     log
 }
+
+/// The nodes cosign the coordinator's log by themselves, and a coordinator that forgot a part of it gets no cosignature.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_nodes_cosign_the_log_and_none_that_was_put_back() {
+    let world = tokio::task::spawn_blocking(|| golden().world()).await.unwrap();
+    let older = world.fork();
+    let cluster = Cluster::start(world).await;
+    cluster.sign(WALLET, &transfer(STRANGER, usdc(1), 2), "denied").await.unwrap();
+    let note = cosigned(&cluster).await;
+    assert_eq!(note.checkpoint.origin, "quorate/dev/coordinator-1");
+    let manifest = quorate_manifest::Manifest::parse(&cluster.world.manifest().body).unwrap();
+    let keys = manifest.nodes().iter().map(|node| (&node.id, &node.key));
+    assert!(note.cosigners(manifest.cluster(), keys).unwrap().len() >= 2);
+    // The nodes keep what they saw; the coordinator's directory is put back to before it.
+    let world = cluster.stop().await;
+    let (from, to) = (older.path("coordinator/data"), world.path("coordinator/data"));
+    assert!(from.is_dir() && to.is_dir());
+    std::fs::remove_dir_all(&to).unwrap();
+    assert!(std::process::Command::new("cp").arg("-a").args([&from, &to]).status().unwrap().success());
+    let cluster = Cluster::start(world).await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let mut client = AuditServiceClient::new(cluster.channel(PeerRole::Auditor).await);
+    let answer = client.checkpoint(v1::CheckpointRequest {}).await.unwrap().into_inner();
+    assert!(answer.size < note.checkpoint.size, "no two nodes cosigned anything of this log");
+    cluster.stop().await;
+}
+
+async fn cosigned(cluster: &Cluster) -> quorate_session::Note {
+    let mut client = AuditServiceClient::new(cluster.channel(PeerRole::Auditor).await);
+    let head = client.head(v1::HeadRequest {}).await.unwrap().into_inner().head.unwrap();
+    for _ in 0..100 {
+        let answer = client.checkpoint(v1::CheckpointRequest {}).await.unwrap().into_inner();
+        if answer.size >= head.sequence {
+            return quorate_session::Note::parse(&answer.note).unwrap();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    panic!("no checkpoint was cosigned");
+}

@@ -4,6 +4,7 @@ use quorate_audit::{Head, entries};
 
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
+use crate::records::{CheckpointRecord, get};
 
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
@@ -13,6 +14,11 @@ const PAGE_BYTES: usize = 3 << 20;
 /// Where the log ends.
 pub(crate) async fn head(core: &Coordinator) -> Result<Head, OpError> {
     core.db.read(|read| Ok(quorate_audit::head(read)?)).await
+}
+
+/// The latest checkpoint that enough nodes cosigned.
+pub(crate) async fn checkpoint(core: &Coordinator) -> Result<Option<CheckpointRecord>, OpError> {
+    core.db.read(|read| get::<CheckpointRecord>(read, CheckpointRecord::KEY)).await
 }
 
 /// The canonical texts of entries from `from` on, and the sequence number the next page starts at: 0 at the end.

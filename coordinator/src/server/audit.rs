@@ -5,7 +5,7 @@ use quorate_proto::v1::audit_service_server::AuditService;
 use tonic::{Request, Response, Status};
 
 use crate::coordinator::Coordinator;
-use crate::ops::read_audit::{head, page};
+use crate::ops::read_audit::{checkpoint, head, page};
 use crate::status::status;
 
 pub(crate) struct Audit(pub(crate) Arc<Coordinator>);
@@ -16,6 +16,15 @@ impl AuditService for Audit {
         let head = head(&self.0).await.map_err(|error| status(&error))?;
         let head = v1::Receipt { sequence: head.sequence, hash: head.hash.to_vec() };
         Ok(Response::new(v1::HeadResponse { head: Some(head) }))
+    }
+
+    async fn checkpoint(
+        &self,
+        _: Request<v1::CheckpointRequest>,
+    ) -> Result<Response<v1::CheckpointResponse>, Status> {
+        let found = checkpoint(&self.0).await.map_err(|error| status(&error))?;
+        let found = found.map(|record| v1::CheckpointResponse { note: record.note, size: record.size });
+        Ok(Response::new(found.unwrap_or_default()))
     }
 
     async fn list(

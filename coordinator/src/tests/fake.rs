@@ -155,7 +155,7 @@ impl Script {
                 Frame::Hold(start) => {
                     self.seen.lock().unwrap().documents.push(format!("hold of {}", start.wallet));
                 }
-                Frame::Welcome(_) | Frame::Heartbeat(_) | Frame::Envelope(_) => {}
+                Frame::Welcome(_) | Frame::Heartbeat(_) | Frame::Envelope(_) | Frame::Cosign(_) => {}
             }
         }
     }

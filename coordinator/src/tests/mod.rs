@@ -2,6 +2,7 @@
 
 mod batch;
 mod ceremony;
+mod checkpoints;
 mod fake;
 mod gate;
 mod lifecycle;

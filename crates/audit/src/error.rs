@@ -79,6 +79,9 @@ pub enum Damage {
     /// It is the last one, and its hash is not the head's.
     #[error("its hash is not the head's")]
     NotHead,
+    /// A node of the tree over the entries is missing or malformed.
+    #[error("the tree over the entries is missing a node here, or has a malformed one")]
+    Tree,
     /// The head record is not one.
     #[error("the head record is malformed")]
     Head,

@@ -18,6 +18,7 @@ mod event;
 mod head;
 pub mod merkle;
 mod offline;
+pub mod tree;
 mod verify;
 
 pub use append::{PendingReceipt, Receipt, append};

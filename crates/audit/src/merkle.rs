@@ -14,7 +14,7 @@ pub fn leaf(entry: &B256) -> B256 {
     B256::from(<[u8; 32]>::from(hasher.finalize()))
 }
 
-fn node(left: &B256, right: &B256) -> B256 {
+pub(crate) fn node(left: &B256, right: &B256) -> B256 {
     let mut hasher = Sha256::new_with_prefix([1]);
     hasher.update(left);
     hasher.update(right);
@@ -27,15 +27,20 @@ pub fn root(leaves: &[B256]) -> B256 {
         [] => B256::from(<[u8; 32]>::from(Sha256::digest([]))),
         [only] => *only,
         _ => {
-            let (left, right) = leaves.split_at(split(leaves.len()));
+            let (left, right) = halves(leaves);
             node(&root(left), &root(right))
         }
     }
 }
 
 /// The largest power of two below `size`, which is at least 2.
-fn split(size: usize) -> usize {
+pub(crate) const fn split(size: u64) -> u64 {
     1 << (size - 1).ilog2()
+}
+
+/// The leaves on either side of it.
+fn halves(leaves: &[B256]) -> (&[B256], &[B256]) {
+    leaves.split_at(usize::try_from(split(leaves.len() as u64)).unwrap_or(leaves.len()))
 }
 
 /// The hashes that lead from the leaf at `index` (from 0) to the root; none where there is no such leaf.
@@ -46,7 +51,7 @@ pub fn inclusion(leaves: &[B256], index: usize) -> Option<Vec<B256>> {
     if leaves.len() == 1 {
         return Some(Vec::new());
     }
-    let (left, right) = leaves.split_at(split(leaves.len()));
+    let (left, right) = halves(leaves);
     let (mut path, beside) = match index.checked_sub(left.len()) {
         None => (inclusion(left, index)?, root(right)),
         Some(index) => (inclusion(right, index)?, root(left)),
@@ -92,7 +97,7 @@ fn subproof(leaves: &[B256], before: usize, whole: bool) -> Vec<B256> {
     if before == leaves.len() {
         return if whole { Vec::new() } else { vec![root(leaves)] };
     }
-    let (left, right) = leaves.split_at(split(leaves.len()));
+    let (left, right) = halves(leaves);
     let (mut path, beside) = match before.checked_sub(left.len()) {
         None | Some(0) => (subproof(left, before, whole), root(right)),
         Some(rest) => (subproof(right, rest, false), root(left)),

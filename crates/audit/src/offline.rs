@@ -197,9 +197,16 @@ impl Exported {
 
     /// A proof that the entry of this sequence number is in it; none where there is no such entry.
     pub fn prove(&self, sequence: u64) -> Option<Proof> {
+        self.prove_at(sequence, self.head().sequence)
+    }
+
+    /// The same in the log as it was when it had `size` entries; none where there is no such entry, or no such log.
+    pub fn prove_at(&self, sequence: u64, size: u64) -> Option<Proof> {
         let entry = self.at(sequence)?.json.clone();
         let index = usize::try_from(sequence.checked_sub(1)?).ok()?;
-        Some(Proof { entry, checkpoint: self.checkpoint(), path: inclusion(&self.leaves, index)? })
+        let leaves = self.leaves.get(..usize::try_from(size).ok()?)?;
+        let checkpoint = Checkpoint { sequence: size, hash: root(leaves) };
+        Some(Proof { entry, checkpoint, path: inclusion(leaves, index)? })
     }
 
     fn at(&self, sequence: u64) -> Option<&Entry> {

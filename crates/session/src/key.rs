@@ -43,7 +43,8 @@ impl NodeKey {
         self.sign(statement(domain, bytes))
     }
 
-    /// Signs a text as it is. Only for keys that sign nothing else: see [`AgentKey`](crate::AgentKey).
+    /// Signs a text as it is. Only for keys that sign nothing else, as [`AgentKey`](crate::AgentKey)'s, and for texts that are
+    /// never 32 bytes long.
     pub(crate) fn sign_text(&self, text: &str) -> [u8; 64] {
         self.0.sign(text.as_bytes()).to_bytes()
     }

@@ -1,12 +1,17 @@
 //! `quorate audit`: the coordinator's log, read from it, and checked without it.
 
+mod cosigned;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
 use quorate_audit::{Checkpoint, Exported, Proof};
 use quorate_proto::v1;
+use quorate_session::Note;
 use serde_json::{Value, json};
+
+use cosigned::Cosigned;
 
 use crate::cli::Globals;
 use crate::client::{Client, ORDINARY, refused, within};
@@ -33,7 +38,8 @@ pub(crate) enum Audit {
         #[arg(long)]
         follow: bool,
     },
-    /// Write the whole log to a new file, one entry a line; prints its size and root to keep
+    /// Write the whole log to a new file, one entry a line, and its cosigned checkpoint to FILE.checkpoint; prints its size
+    /// and root to keep
     Export {
         /// The file
         #[arg(long, value_name = "FILE")]
@@ -50,6 +56,14 @@ pub(crate) enum Audit {
         /// What an earlier export or verify printed, SIZE:ROOT; repeat for more
         #[arg(long, value_name = "CHECKPOINT")]
         checkpoint: Vec<Checkpoint>,
+        #[command(flatten)]
+        cosigned: Cosigned,
+    },
+    /// Write the latest checkpoint that nodes cosigned to a new file
+    Checkpoint {
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Prove that a receipt's entry is in an exported log, to someone who has only its size and root
     Prove {
@@ -61,14 +75,18 @@ pub(crate) enum Audit {
         /// Where the proof goes
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        #[command(flatten)]
+        cosigned: Cosigned,
     },
     /// Check such a proof without the log
     Check {
         /// The proof
         proof: PathBuf,
         /// The size and root the log is known by, SIZE:ROOT
-        #[arg(long, value_name = "CHECKPOINT")]
-        checkpoint: Checkpoint,
+        #[arg(long, value_name = "CHECKPOINT", required_unless_present = "cosigned")]
+        checkpoint: Option<Checkpoint>,
+        #[command(flatten)]
+        cosigned: Cosigned,
     },
 }
 
@@ -76,9 +94,16 @@ pub(crate) async fn run(command: Audit, globals: &Globals, output: Output) -> Re
     match command {
         Audit::Tail { lines, follow } => tail(globals, output, (lines, follow)).await,
         Audit::Export { out } => export(globals, &out).await,
-        Audit::Verify { file, receipt, checkpoint } => verify(&file, &receipt, &checkpoint),
-        Audit::Prove { receipt, log, out } => prove(&receipt, &log, &out),
-        Audit::Check { proof, checkpoint } => check(&proof, &checkpoint),
+        Audit::Verify { file, receipt, mut checkpoint, cosigned } => {
+            checkpoint.extend(cosigned.read()?);
+            verify(&file, &receipt, &checkpoint)
+        }
+        Audit::Checkpoint { out } => write_checkpoint(globals, &out).await,
+        Audit::Prove { receipt, log, out, cosigned } => prove(&receipt, (&log, cosigned.read()?), &out),
+        Audit::Check { proof, checkpoint, cosigned } => {
+            let known = checkpoint.into_iter().chain(cosigned.read()?);
+            check(&proof, &known.collect::<Vec<_>>())
+        }
     }
 }
 
@@ -143,8 +168,46 @@ async fn export(globals: &Globals, out: &Path) -> Result<Answer, Refusal> {
         log.holds(&Checkpoint { sequence: promised.sequence, hash: hash.into() })
             .map_err(|error| broken(&error))?;
     }
+    // It is of a log that this one continues, or the log is not the one that was cosigned.
+    let note = checkpoint(&client).await?;
+    if let Some(note) = &note {
+        log.extends(&cosigned::size_and_root(note)).map_err(|error| broken(&error))?;
+        files::create(&beside(out), note.to_string().as_bytes(), Mode::Public)?;
+    }
     files::create(out, text.as_bytes(), Mode::Secret)?;
     summary(out, &log)
+}
+
+fn beside(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".checkpoint");
+    name.into()
+}
+
+/// The latest cosigned checkpoint; none where there is none yet.
+async fn checkpoint(client: &Client) -> Result<Option<Note>, Refusal> {
+    let request = within(v1::CheckpointRequest {}, ORDINARY);
+    let answer = client.audit().checkpoint(request).await.map_err(refused)?.into_inner();
+    if answer.note.is_empty() {
+        return Ok(None);
+    }
+    Note::parse(&answer.note).map(Some).or_invalid("the coordinator's checkpoint")
+}
+
+async fn write_checkpoint(globals: &Globals, out: &Path) -> Result<Answer, Refusal> {
+    let note = checkpoint(&connect(globals).await?).await?;
+    let note = note.ok_or_else(|| {
+        Refusal::not_found("no checkpoint of the log was cosigned yet: two nodes must be attached")
+    })?;
+    files::create(out, note.to_string().as_bytes(), Mode::Public)?;
+    let words = format!(
+        "{}: {} entries\nNext: quorate audit verify LOG --cosigned {}",
+        out.display(),
+        note.checkpoint.size,
+        out.display()
+    );
+    let checkpoint = cosigned::size_and_root(&note).to_string();
+    Answer::new(&json!({ "file": out, "size": note.checkpoint.size, "checkpoint": checkpoint }), words)
 }
 
 fn broken(error: &quorate_audit::ExportError) -> Refusal {
@@ -187,12 +250,20 @@ fn verify(file: &Path, receipts: &[Checkpoint], checkpoints: &[Checkpoint]) -> R
     summary(file, &log)
 }
 
-fn prove(receipt: &Checkpoint, file: &Path, out: &Path) -> Result<Answer, Refusal> {
+fn prove(
+    receipt: &Checkpoint,
+    (file, known): (&Path, Option<Checkpoint>),
+    out: &Path,
+) -> Result<Answer, Refusal> {
     let log = read_log(file)?;
     log.holds(receipt).map_err(|error| broken(&error))?;
-    let proof = log.prove(receipt.sequence);
-    let proof =
-        proof.ok_or_else(|| Refusal::not_found(format!("entry {} is not there", receipt.sequence)))?;
+    if let Some(known) = &known {
+        log.extends(known).map_err(|error| broken(&error))?;
+    }
+    let size = known.map_or(log.head().sequence, |known| known.sequence);
+    let proof = log.prove_at(receipt.sequence, size).ok_or_else(|| {
+        Refusal::not_found(format!("entry {} is not in the log of {size} entries", receipt.sequence))
+    })?;
     let text = serde_json::to_string_pretty(&proof).or_internal("writing the proof")?;
     files::create(out, format!("{text}\n").as_bytes(), Mode::Public)?;
     let words = format!(
@@ -207,9 +278,9 @@ fn prove(receipt: &Checkpoint, file: &Path, out: &Path) -> Result<Answer, Refusa
     Answer::new(&json!({ "file": out, "proof": proof }), words)
 }
 
-fn check(file: &Path, checkpoint: &Checkpoint) -> Result<Answer, Refusal> {
+fn check(file: &Path, known: &[Checkpoint]) -> Result<Answer, Refusal> {
     let proof: Proof = serde_json::from_slice(&files::read(file)?).or_invalid(file.display())?;
-    if proof.checkpoint != *checkpoint {
+    if let Some(checkpoint) = known.iter().find(|known| proof.checkpoint != **known) {
         let reason = format!("the proof is for the log of {}, not of {checkpoint}", proof.checkpoint);
         return Err(Refusal::invalid(reason).field("--checkpoint"));
     }

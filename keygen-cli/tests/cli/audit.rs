@@ -2,7 +2,9 @@
 
 use crate::bench::Bench;
 use quorate_audit::{Event, Exported, append, entries};
+use quorate_session::{LogCheckpoint, NodeKey, Note, log_origin};
 use quorate_store::{MemStore, update};
+use rand_core::OsRng;
 
 /// A log of some entries, as `audit export` writes it.
 fn exported(n: u64) -> Vec<String> {
@@ -71,4 +73,93 @@ fn a_proof_convinces_whoever_has_only_the_root() {
     assert_eq!(bench.run(&["audit", "check", "proof.json", "--checkpoint", &other]).code, 4);
     let wrong = receipt.replace("3:", "2:");
     assert_eq!(bench.run(&["audit", "prove", &wrong, "--log", "log2", "--out", "p2"]).code, 4);
+}
+
+/// A manifest of two nodes and a coordinator, and its nodes' keys.
+fn manifest(bench: &Bench) -> [NodeKey; 2] {
+    let keys = [(); 2].map(|()| NodeKey::generate(&mut OsRng));
+    let operator = ssh_key::PrivateKey::random(&mut OsRng, ssh_key::Algorithm::Ed25519).unwrap();
+    let yaml = format!(
+        "manifest: quorate/v1\ncluster: acme\nversion: 1\nnodes:\n  - {{id: agent-1, role: agent, key: \"{}\"}}\n  \
+         - {{id: service-1, role: service, key: \"{}\"}}\noperators: [{{name: olga, key: \"{}\"}}]\n\
+         quorum: {{operators: 1}}\ncoordinators: [{{id: coordinator-1}}]\n",
+        keys[0].public(),
+        keys[1].public(),
+        operator.public_key().to_openssh().unwrap()
+    );
+    bench.write("manifest.yaml", &yaml);
+    keys
+}
+
+/// A checkpoint of the log of these lines, cosigned by nodes in this order.
+fn note(lines: &[String], keys: &[(&str, &NodeKey)], origin: &str) -> String {
+    let log = Exported::read(&lines.join("\n")).unwrap();
+    let cluster = "acme".parse().unwrap();
+    let (origin, root) = (log_origin(&cluster, origin), log.checkpoint().hash);
+    let checkpoint = LogCheckpoint { origin, size: log.head().sequence, root };
+    let mut note = Note::new(checkpoint.clone());
+    for (node, key) in keys {
+        note.push(&cluster, (&node.parse().unwrap(), &key.public()), key.cosign(&checkpoint, 1_700_000_000));
+    }
+    note.to_string()
+}
+
+#[test]
+fn a_cosigned_checkpoint_finds_every_kind_of_tampering() {
+    let bench = Bench::new();
+    let keys = manifest(&bench);
+    let lines = exported(7);
+    let both = [("agent-1", &keys[0]), ("service-1", &keys[1])];
+    bench.write("good.checkpoint", &note(&lines[..6], &both, "coordinator-1"));
+    let verify = |log: &str, checkpoint: &str| {
+        let told = ["audit", "verify", log, "--cosigned", checkpoint, "--manifest", "manifest.yaml"];
+        bench.run(&told)
+    };
+    bench.write("log", &lines.join("\n"));
+    let good = verify("log", "good.checkpoint");
+    assert_eq!(good.code, 0, "{}", good.stderr);
+    // Cut, forked with a chain of its own, and edited with all its hashes made anew.
+    bench.write("cut", &lines[..5].join("\n"));
+    assert!(verify("cut", "good.checkpoint").stderr.contains("truncated"));
+    let rewritten: Vec<String> = {
+        let store = MemStore::new();
+        for i in 1..=7u64 {
+            let event = Event::new("sign.allowed")
+                .wallet(&"treasury".parse().unwrap())
+                .field("n", if i == 3 { 33 } else { i });
+            let (receipt, durable) = update(&store, |txn| append(txn, 1000 + i, &event)).unwrap();
+            receipt.confirm(&durable);
+        }
+        entries(&store, 1, usize::MAX).unwrap().into_iter().map(|entry| entry.json).collect()
+    };
+    bench.write("rewritten", &rewritten.join("\n"));
+    assert_eq!(bench.run(&["audit", "verify", "rewritten"]).code, 0, "it chains well");
+    assert!(verify("rewritten", "good.checkpoint").stderr.contains("rewritten"));
+    // Checkpoints that prove nothing.
+    let eve = NodeKey::generate(&mut OsRng);
+    for (name, text, words) in [
+        ("one", note(&lines, &both[..1], "coordinator-1"), "1 of the manifest's nodes cosigned it, 2 must"),
+        ("twice", note(&lines, &[both[0], both[0]], "coordinator-1"), "1 of the manifest's nodes"),
+        ("eve", note(&lines, &[both[0], ("service-1", &eve)], "coordinator-1"), "1 of the manifest's nodes"),
+        ("other", note(&lines, &both, "coordinator-2"), "no coordinator's log"),
+        ("bent", note(&lines, &both, "coordinator-1").replace("\n7\n", "\n6\n"), "does not hold"),
+    ] {
+        bench.write(name, &text);
+        let refused = verify("log", name);
+        assert_eq!(refused.code, 4, "{name}");
+        assert!(refused.stderr.contains(words), "{name}: {}", refused.stderr);
+    }
+    // An entry is proven against what the nodes cosigned.
+    let log = Exported::read(&lines.join("\n")).unwrap();
+    let receipt = |at: usize| format!("{}:{}", at, log.entries()[at - 1].hash);
+    let known = ["--cosigned", "good.checkpoint", "--manifest", "manifest.yaml"];
+    let prove = |at: usize, out: &str| {
+        let told = ["audit", "prove", &receipt(at), "--log", "log", "--out", out];
+        bench.run(&[&told[..], &known].concat())
+    };
+    assert_eq!(prove(3, "proof.json").code, 0);
+    let checked = bench.run(&[&["audit", "check", "proof.json"][..], &known].concat());
+    assert_eq!(checked.code, 0, "{}", checked.stderr);
+    assert!(checked.stdout.contains("\"n\":3"));
+    assert_ne!(prove(7, "late.json").code, 0, "it came after what was cosigned");
 }

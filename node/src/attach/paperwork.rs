@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::node::Node;
 use crate::ops;
+use crate::witness;
 
 /// Papers that may wait, each below a frame's size.
 const QUEUE: usize = 32;
@@ -20,6 +21,7 @@ pub(super) enum Paper {
     Freeze(v1::SignedDocument),
     Activation(v1::Activation),
     Hold(v1::StartSign),
+    Cosign(v1::Cosign),
 }
 
 /// The papers of one stream. Ends with it; what is already being synced is finished.
@@ -70,6 +72,7 @@ fn process(node: &Node, paper: Paper) -> Option<Frame> {
         Paper::Policy(document) => Frame::Document(ops::policy::run(node, document)),
         Paper::Manifest(document) => Frame::Document(ops::manifest::run(node, document)),
         Paper::Freeze(document) => Frame::Document(ops::freeze::run(node, document)),
+        Paper::Cosign(asked) => Frame::Cosigned(witness::run(node, &asked)),
         Paper::Activation(activation) => Frame::Activation(ops::activate::run(node, activation)),
         Paper::Hold(start) => {
             ops::hold::run(node, start);

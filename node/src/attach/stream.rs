@@ -125,6 +125,7 @@ impl Stream {
             Frame::Freeze(document) => Paper::Freeze(document),
             Frame::Activation(activation) => Paper::Activation(activation),
             Frame::Hold(start) => Paper::Hold(start),
+            Frame::Cosign(asked) => Paper::Cosign(asked),
         };
         paperwork.offer(paper)
     }

@@ -3616,6 +3616,17 @@ pub struct ListEntriesResponse {
     #[prost(uint64, tag = "2")]
     pub next: u64,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckpointRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckpointResponse {
+    /// C2SP signed note with cosignatures; empty where there is none yet.
+    #[prost(string, tag = "1")]
+    pub note: ::prost::alloc::string::String,
+    /// How many entries it is over.
+    #[prost(uint64, tag = "2")]
+    pub size: u64,
+}
 /// Generated client implementations.
 pub mod audit_service_client {
     #![allow(
@@ -3756,6 +3767,31 @@ pub mod audit_service_client {
                 .insert(GrpcMethod::new("quorate.v1.AuditService", "List"));
             self.inner.unary(req, path, codec).await
         }
+        /// The latest checkpoint of the log that two nodes or more cosigned.
+        pub async fn checkpoint(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckpointRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckpointResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/quorate.v1.AuditService/Checkpoint",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("quorate.v1.AuditService", "Checkpoint"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3782,6 +3818,14 @@ pub mod audit_service_server {
             request: tonic::Request<super::ListEntriesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListEntriesResponse>,
+            tonic::Status,
+        >;
+        /// The latest checkpoint of the log that two nodes or more cosigned.
+        async fn checkpoint(
+            &self,
+            request: tonic::Request<super::CheckpointRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckpointResponse>,
             tonic::Status,
         >;
     }
@@ -3936,6 +3980,51 @@ pub mod audit_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/quorate.v1.AuditService/Checkpoint" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckpointSvc<T: AuditService>(pub Arc<T>);
+                    impl<
+                        T: AuditService,
+                    > tonic::server::UnaryService<super::CheckpointRequest>
+                    for CheckpointSvc<T> {
+                        type Response = super::CheckpointResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckpointRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AuditService>::checkpoint(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckpointSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -4421,7 +4510,7 @@ pub mod ceremony_service_server {
 /// From a node.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NodeFrame {
-    #[prost(oneof = "node_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "node_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub frame: ::core::option::Option<node_frame::Frame>,
 }
 /// Nested message and enum types in `NodeFrame`.
@@ -4446,12 +4535,17 @@ pub mod node_frame {
         Activation(super::ActivationAck),
         #[prost(message, tag = "9")]
         Pool(super::PoolChange),
+        #[prost(message, tag = "10")]
+        Cosigned(super::Cosigned),
     }
 }
 /// To a node.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RelayFrame {
-    #[prost(oneof = "relay_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(
+        oneof = "relay_frame::Frame",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12"
+    )]
     pub frame: ::core::option::Option<relay_frame::Frame>,
 }
 /// Nested message and enum types in `RelayFrame`.
@@ -4481,6 +4575,8 @@ pub mod relay_frame {
         /// A request that is to be on hold: the service node's own clock starts here. No answer; it may be sent again.
         #[prost(message, tag = "11")]
         Hold(super::StartSign),
+        #[prost(message, tag = "12")]
+        Cosign(super::Cosign),
     }
 }
 /// The first frame of a node.
@@ -4797,6 +4893,37 @@ pub struct DocumentAck {
     /// force.
     #[prost(uint64, tag = "7")]
     pub waits_until_ms: u64,
+}
+/// A checkpoint of the coordinator's log, to be cosigned by a node that finds that it continues what it cosigned before.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Cosign {
+    /// C2SP tlog-checkpoint: three lines.
+    #[prost(string, tag = "1")]
+    pub checkpoint: ::prost::alloc::string::String,
+    /// The size the proof begins at: what the node cosigned last, 0 the first time.
+    #[prost(uint64, tag = "2")]
+    pub from: u64,
+    /// RFC 6962 consistency proof, 32 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub proof: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// What a node says to that.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Cosigned {
+    /// The checkpoint it is about.
+    #[prost(string, tag = "1")]
+    pub checkpoint: ::prost::alloc::string::String,
+    /// C2SP cosignature/v1: Unix seconds by the node's clock, and Ed25519 under its identity key. Empty where refused.
+    #[prost(uint64, tag = "2")]
+    pub timestamp_s: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+    /// Empty where it is cosigned.
+    #[prost(string, tag = "4")]
+    pub refused: ::prost::alloc::string::String,
+    /// The size of what it cosigned last, before this.
+    #[prost(uint64, tag = "5")]
+    pub known: u64,
 }
 /// Generated client implementations.
 pub mod node_relay_client {

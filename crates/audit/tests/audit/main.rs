@@ -9,3 +9,4 @@ mod merkle;
 mod offline;
 mod refused;
 mod tampering;
+mod tree;

@@ -1,0 +1,63 @@
+//! A checkpoint that nodes cosigned, believed by the manifest's keys and by nothing else.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use quorate_audit::Checkpoint;
+use quorate_manifest::Manifest;
+use quorate_session::{Note, log_origin};
+
+use crate::files;
+use crate::refusal::{OrRefuse, Refusal};
+
+/// A cosigned checkpoint, and by whom it must be.
+#[derive(Args)]
+pub(crate) struct Cosigned {
+    /// A checkpoint that nodes cosigned, as `audit checkpoint` and `audit export` write it
+    #[arg(long, value_name = "FILE", requires = "manifest")]
+    cosigned: Option<PathBuf>,
+    /// The manifest whose nodes' keys it is checked with: your own copy
+    #[arg(long, value_name = "FILE", requires = "cosigned")]
+    manifest: Option<PathBuf>,
+    /// How many of its nodes must have cosigned it
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    cosigners: usize,
+}
+
+impl Cosigned {
+    /// The size and root that enough nodes cosigned, where a file is named.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where it is no checkpoint of a log of the manifest's, a cosignature does not hold, or there are too few.
+    pub(crate) fn read(&self) -> Result<Option<Checkpoint>, Refusal> {
+        let (Some(file), Some(manifest)) = (&self.cosigned, &self.manifest) else { return Ok(None) };
+        let named = |refusal: Refusal| refusal.field("--cosigned");
+        let manifest = Manifest::parse(&files::read(manifest)?).or_invalid(manifest.display())?;
+        let note = Note::parse(&files::read_text(file)?).or_invalid(file.display()).map_err(named)?;
+        let cluster = manifest.cluster();
+        let of = |id: &String| log_origin(cluster, id) == note.checkpoint.origin;
+        if !manifest.coordinators().iter().any(of) {
+            let reason = format!(
+                "it is of {}, which is no coordinator's log of that manifest",
+                note.checkpoint.origin
+            );
+            return Err(named(Refusal::invalid(reason)));
+        }
+        let keys = manifest.nodes().iter().map(|node| (&node.id, &node.key));
+        let cosigners = note.cosigners(cluster, keys).or_invalid(file.display()).map_err(named)?;
+        if self.cosigners == 0 || cosigners.len() < self.cosigners {
+            let reason = format!(
+                "{} of the manifest's nodes cosigned it, {} must",
+                cosigners.len(),
+                self.cosigners.max(1)
+            );
+            return Err(named(Refusal::invalid(reason)));
+        }
+        Ok(Some(size_and_root(&note)))
+    }
+}
+
+/// What a note is about.
+pub(super) fn size_and_root(note: &Note) -> Checkpoint {
+    Checkpoint { sequence: note.checkpoint.size, hash: note.checkpoint.root }
+}
