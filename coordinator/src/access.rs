@@ -32,6 +32,8 @@ pub(crate) static GRANTS: &[Grant] = &[
     Grant("/quorate.v1.ApprovalService/Refuse", &[Operator, Approver]),
     Grant("/quorate.v1.AuditService/Head", &[Operator, Auditor]),
     Grant("/quorate.v1.AuditService/List", &[Operator, Auditor]),
+    Grant("/quorate.v1.AlertService/ListDeadLetters", &[Operator, Auditor]),
+    Grant("/quorate.v1.AlertService/RetryDeadLetters", &[Operator]),
     Grant("/quorate.v1.ClusterService/EnrolGroup", &[Operator]),
     Grant("/quorate.v1.ClusterService/ListNodes", READERS),
     Grant("/quorate.v1.ClusterService/ListGroups", READERS),

@@ -9,6 +9,7 @@ use quorate_manifest::{Group, Pinned};
 use quorate_types::{Clock, GroupId, NodeId, Role};
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::Outbox;
 use crate::config::{Deadlines, PoolsConfig};
 use crate::db::Db;
 use crate::demand::Demand;
@@ -18,6 +19,7 @@ use crate::keyed_locks::KeyedLocks;
 use crate::link::Link;
 use crate::nodes::Nodes;
 use crate::pools::Pools;
+use crate::presence::Presence;
 use crate::relay::{Relay, Seat};
 use crate::signings::Signings;
 
@@ -40,6 +42,10 @@ pub(crate) struct Coordinator {
     pub(crate) signings: Signings,
     /// One change at a time to a wallet, its policy, a group, the manifest, the freeze orders or the record of ceremonies.
     pub(crate) changes: KeyedLocks<Change>,
+    /// Which nodes are away.
+    pub(crate) presence: Presence,
+    /// Alerts that are to be sent.
+    pub(crate) outbox: Outbox,
     /// Work that goes on whether or not its caller still listens.
     pub(crate) tasks: TaskTracker,
 }
@@ -78,6 +84,8 @@ impl Coordinator {
             demand: Demand::default(),
             signings: Signings::default(),
             changes: KeyedLocks::default(),
+            presence: Presence::default(),
+            outbox: Outbox::default(),
             tasks: TaskTracker::new(),
         })
     }

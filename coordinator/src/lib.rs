@@ -7,6 +7,7 @@
 //! presignatures the nodes hold) with `demand` and `refill`, which keep them so.
 
 mod access;
+mod alerts;
 mod app;
 mod attach;
 mod config;
@@ -26,6 +27,7 @@ mod parsed;
 mod pin;
 mod policies;
 mod pools;
+mod presence;
 mod push;
 mod question;
 mod records;
@@ -44,5 +46,6 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use alerts::AlertsConfig;
 pub use app::{App, Running, StartError, Stopped};
 pub use config::{Config, ConfigError, Deadlines, ManifestFiles, PoolsConfig};

@@ -5,6 +5,7 @@ pub(crate) mod apply_manifest;
 pub(crate) mod apply_policy;
 pub(crate) mod approvals;
 pub(crate) mod create_wallet;
+pub(crate) mod dead_letters;
 pub(crate) mod enrol_group;
 pub(crate) mod evaluate;
 pub(crate) mod get_policy;

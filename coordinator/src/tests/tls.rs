@@ -87,7 +87,7 @@ impl Edge {
 }
 
 /// What each role may call, as the documentation says it: g(ateway), o(perator), p (approver), a(uditor), n(ode).
-const TABLE: [(&str, &str); 24] = [
+const TABLE: [(&str, &str); 26] = [
     ("/quorate.v1.SigningService/Sign", "go"),
     ("/quorate.v1.SigningService/SignBatch", "go"),
     ("/quorate.v1.SigningService/Evaluate", "go"),
@@ -111,6 +111,8 @@ const TABLE: [(&str, &str); 24] = [
     ("/quorate.v1.ApprovalService/Refuse", "op"),
     ("/quorate.v1.AuditService/Head", "oa"),
     ("/quorate.v1.AuditService/List", "oa"),
+    ("/quorate.v1.AlertService/ListDeadLetters", "oa"),
+    ("/quorate.v1.AlertService/RetryDeadLetters", "o"),
     ("/quorate.v1.NodeRelay/Attach", "n"),
 ];
 
