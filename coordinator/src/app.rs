@@ -225,7 +225,7 @@ fn serve(
     dev: bool,
 ) -> Running {
     let address = listener.local_addr();
-    let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+    let (stop, ended) = (core.stopping.clone(), CancellationToken::new());
     let serving = server::serve(core.clone(), listener.into_stream(), stop.clone().cancelled_owned(), dev);
     tokio::spawn(halt_when_broken(core.clone(), stop.clone()));
     tokio::spawn(refill::run(core.clone(), stop.clone()));

@@ -16,6 +16,7 @@ mod db;
 mod demand;
 mod drills;
 mod error;
+mod feed;
 mod freezes;
 mod gate;
 mod keyed_locks;

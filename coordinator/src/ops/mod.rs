@@ -20,3 +20,5 @@ pub(crate) mod sign;
 pub(crate) mod sign_online;
 pub(crate) mod signed;
 pub(crate) mod wallets;
+pub(crate) mod watch_events;
+pub(crate) mod watch_signing;

@@ -14,3 +14,4 @@ mod relay;
 mod rig;
 mod sign;
 mod tls;
+mod watch;

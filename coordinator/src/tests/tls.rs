@@ -87,11 +87,12 @@ impl Edge {
 }
 
 /// What each role may call, as the documentation says it: g(ateway), o(perator), p (approver), a(uditor), n(ode).
-const TABLE: [(&str, &str); 26] = [
+const TABLE: [(&str, &str); 28] = [
     ("/quorate.v1.SigningService/Sign", "go"),
     ("/quorate.v1.SigningService/SignBatch", "go"),
     ("/quorate.v1.SigningService/Evaluate", "go"),
     ("/quorate.v1.SigningService/GetSigning", "gopa"),
+    ("/quorate.v1.SigningService/WatchSigning", "gopa"),
     ("/quorate.v1.WalletService/CreateWallet", "o"),
     ("/quorate.v1.WalletService/GetWallet", "gopa"),
     ("/quorate.v1.WalletService/ListWallets", "gopa"),
@@ -111,6 +112,7 @@ const TABLE: [(&str, &str); 26] = [
     ("/quorate.v1.ApprovalService/Refuse", "op"),
     ("/quorate.v1.AuditService/Head", "oa"),
     ("/quorate.v1.AuditService/List", "oa"),
+    ("/quorate.v1.AuditService/WatchEvents", "oa"),
     ("/quorate.v1.AlertService/ListDeadLetters", "oa"),
     ("/quorate.v1.AlertService/RetryDeadLetters", "o"),
     ("/quorate.v1.NodeRelay/Attach", "n"),

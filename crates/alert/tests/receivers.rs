@@ -231,11 +231,7 @@ async fn mail_says_the_same_under_the_same_id_each_time() {
     };
     let mail = Receiver::Mail(Mail::open(&config).unwrap());
     let alert = alert();
-    for (verdict, expected) in [
-        ("451 later", Some(true)),
-        ("554 never", Some(false)),
-        ("250 taken", None),
-    ] {
+    for (verdict, expected) in [("451 later", Some(true)), ("554 never", Some(false)), ("250 taken", None)] {
         let (sent, text) = tokio::join!(mail.send(&alert, NOW_S), take_mail(&listener, verdict));
         assert_eq!(sent.err().map(|error| matches!(error, SendError::Failed(_))), expected, "{verdict}");
         for part in [

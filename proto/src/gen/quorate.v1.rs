@@ -887,6 +887,87 @@ pub struct Signed {
     pub intent: ::core::option::Option<Attestation>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchSigningRequest {
+    #[prost(string, tag = "1")]
+    pub wallet: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub idempotency_key: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SigningEvent {
+    #[prost(enumeration = "signing_event::State", tag = "1")]
+    pub state: i32,
+    /// What it waits or waited for.
+    #[prost(message, optional, tag = "2")]
+    pub waiting: ::core::option::Option<Waiting>,
+    /// Set where state is STATE_DONE.
+    #[prost(message, optional, tag = "3")]
+    pub answer: ::core::option::Option<SignResponse>,
+    /// Set where state is STATE_FAILED.
+    #[prost(message, optional, tag = "4")]
+    pub failure: ::core::option::Option<Failure>,
+}
+/// Nested message and enum types in `SigningEvent`.
+pub mod signing_event {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        Unspecified = 0,
+        /// Nothing is on record under the key: it was not asked yet, was denied, or was on hold before the coordinator started.
+        Unknown = 1,
+        /// For time or people.
+        Waiting = 2,
+        /// What it waited for is over: asked again with the same key, it is answered.
+        AskAgain = 3,
+        /// The nodes were asked, and how that ended is not known yet.
+        Running = 4,
+        /// Signed or denied. The last event.
+        Done = 5,
+        /// It failed, and may be asked again with the same key. The last event.
+        Failed = 6,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Unknown => "STATE_UNKNOWN",
+                Self::Waiting => "STATE_WAITING",
+                Self::AskAgain => "STATE_ASK_AGAIN",
+                Self::Running => "STATE_RUNNING",
+                Self::Done => "STATE_DONE",
+                Self::Failed => "STATE_FAILED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_UNKNOWN" => Some(Self::Unknown),
+                "STATE_WAITING" => Some(Self::Waiting),
+                "STATE_ASK_AGAIN" => Some(Self::AskAgain),
+                "STATE_RUNNING" => Some(Self::Running),
+                "STATE_DONE" => Some(Self::Done),
+                "STATE_FAILED" => Some(Self::Failed),
+                _ => None,
+            }
+        }
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetSigningRequest {
     #[prost(string, tag = "1")]
     pub wallet: ::prost::alloc::string::String,
@@ -1141,6 +1222,32 @@ pub mod signing_service_client {
                 .insert(GrpcMethod::new("quorate.v1.SigningService", "GetSigning"));
             self.inner.unary(req, path, codec).await
         }
+        /// Follows one request until it is answered: where it stands, each time that changes, and again every 15 s where it does
+        /// not. Ends with the answer, after an hour, or when the coordinator stops. It signs nothing by itself.
+        pub async fn watch_signing(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchSigningRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SigningEvent>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/quorate.v1.SigningService/WatchSigning",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("quorate.v1.SigningService", "WatchSigning"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1182,6 +1289,21 @@ pub mod signing_service_server {
             request: tonic::Request<super::GetSigningRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetSigningResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the WatchSigning method.
+        type WatchSigningStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::SigningEvent, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Follows one request until it is answered: where it stands, each time that changes, and again every 15 s where it does
+        /// not. Ends with the answer, after an hour, or when the coordinator stops. It signs nothing by itself.
+        async fn watch_signing(
+            &self,
+            request: tonic::Request<super::WatchSigningRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::WatchSigningStream>,
             tonic::Status,
         >;
     }
@@ -1437,6 +1559,52 @@ pub mod signing_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/quorate.v1.SigningService/WatchSigning" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchSigningSvc<T: SigningService>(pub Arc<T>);
+                    impl<
+                        T: SigningService,
+                    > tonic::server::ServerStreamingService<super::WatchSigningRequest>
+                    for WatchSigningSvc<T> {
+                        type Response = super::SigningEvent;
+                        type ResponseStream = T::WatchSigningStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchSigningRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SigningService>::watch_signing(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchSigningSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -3607,6 +3775,21 @@ pub struct ListEntriesRequest {
     #[prost(uint32, tag = "2")]
     pub page_size: u32,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchEventsRequest {
+    /// The first entry wanted, from 1; 0 for what is appended from now on. At most one more than the log has.
+    #[prost(uint64, tag = "1")]
+    pub from: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchEventsResponse {
+    /// Each the canonical text that was hashed, ascending; none where nothing happened for a while.
+    #[prost(string, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The entry to go on from.
+    #[prost(uint64, tag = "2")]
+    pub next: u64,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListEntriesResponse {
     /// Each the canonical text that was hashed.
@@ -3756,6 +3939,32 @@ pub mod audit_service_client {
                 .insert(GrpcMethod::new("quorate.v1.AuditService", "List"));
             self.inner.unary(req, path, codec).await
         }
+        /// Entries from one on, and then each as it is appended, without a gap. A reader that does not keep up is let go, as is
+        /// every reader after an hour and when the coordinator stops: the failure's reason says from which entry to go on.
+        pub async fn watch_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchEventsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/quorate.v1.AuditService/WatchEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("quorate.v1.AuditService", "WatchEvents"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3782,6 +3991,21 @@ pub mod audit_service_server {
             request: tonic::Request<super::ListEntriesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListEntriesResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the WatchEvents method.
+        type WatchEventsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchEventsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Entries from one on, and then each as it is appended, without a gap. A reader that does not keep up is let go, as is
+        /// every reader after an hour and when the coordinator stops: the failure's reason says from which entry to go on.
+        async fn watch_events(
+            &self,
+            request: tonic::Request<super::WatchEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::WatchEventsStream>,
             tonic::Status,
         >;
     }
@@ -3947,6 +4171,52 @@ pub mod audit_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/quorate.v1.AuditService/WatchEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchEventsSvc<T: AuditService>(pub Arc<T>);
+                    impl<
+                        T: AuditService,
+                    > tonic::server::ServerStreamingService<super::WatchEventsRequest>
+                    for WatchEventsSvc<T> {
+                        type Response = super::WatchEventsResponse;
+                        type ResponseStream = T::WatchEventsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AuditService>::watch_events(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchEventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
