@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts;
 use crate::checkpoints;
 use crate::config::{Config, ConfigError, ManifestFiles};
 use crate::coordinator::{Coordinator, Documents};
@@ -25,6 +26,7 @@ use crate::freezes;
 use crate::loosening;
 use crate::ops::settle::settle;
 use crate::pin::{PinError, pin};
+use crate::presence;
 use crate::refill;
 use crate::server;
 
@@ -110,6 +112,8 @@ impl App {
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
         config.check()?;
         let identity = identify(&config)?;
+        let receivers = alerts::open(&config.alerts)
+            .map_err(|(name, error)| field("alerts", format!("receiver {name}: {error}")))?;
         let now = clock.now();
         let (config, store, documents) = blocking(move || {
             let (store, documents) = prepare(&config, now)?;
@@ -128,6 +132,9 @@ impl App {
         freezes::measure(&core.freezes.load());
         drills::measure(&core.db).await.map_err(|error| StartError::Record(error.to_string()))?;
         let running = serve(core, listener, (identity, health), config.dev);
+        alerts::start(&running.core, (&config.alerts, &config.coordinator), receivers, &running.stop)
+            .await
+            .map_err(|error| StartError::Record(error.to_string()))?;
         tokio::spawn(checkpoints::run(running.core.clone(), config.coordinator, running.stop.clone()));
         tracing::info!(address = %running.address, cluster = %config.cluster, "serving");
         Ok(running)
@@ -220,11 +227,12 @@ fn serve(
     dev: bool,
 ) -> Running {
     let address = listener.local_addr();
-    let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+    let (stop, ended) = (core.stopping.clone(), CancellationToken::new());
     let serving = server::serve(core.clone(), listener.into_stream(), stop.clone().cancelled_owned(), dev);
     tokio::spawn(halt_when_broken(core.clone(), stop.clone()));
     tokio::spawn(refill::run(core.clone(), stop.clone()));
     tokio::spawn(loosening::run(core.clone(), stop.clone()));
+    tokio::spawn(presence::run(core.clone(), stop.clone()));
     let done = ended.clone().drop_guard();
     let server = tokio::spawn(async move {
         let _done = done;

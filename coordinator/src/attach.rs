@@ -19,6 +19,7 @@ use crate::link::{Link, Reply, Subject, quoted};
 use crate::nodes::About;
 use crate::ops::apply_policy::DECIDERS;
 use crate::pin::unseen;
+use crate::presence;
 use crate::push::Push;
 use crate::records::{PolicyRecord, Record, WaitingRecord, WalletRecord, get, page};
 
@@ -102,7 +103,7 @@ async fn listen(core: Arc<Coordinator>, link: Link, mut frames: Streaming<v1::No
     end(&core, &link);
 }
 
-fn take(core: &Coordinator, link: &Link, frame: FromNode) {
+fn take(core: &Arc<Coordinator>, link: &Link, frame: FromNode) {
     match frame {
         // The first frame only; a second hello says nothing new.
         FromNode::Hello(_) => {}
@@ -110,7 +111,10 @@ fn take(core: &Coordinator, link: &Link, frame: FromNode) {
         FromNode::Open(open) => core.relay.open(link, open),
         FromNode::Envelope(envelope) => core.relay.envelope(link, envelope),
         FromNode::Progress(progress) => core.relay.progress(link, progress),
-        FromNode::Outcome(outcome) => core.relay.outcome(link, outcome),
+        FromNode::Outcome(outcome) => {
+            presence::heard(core, link, &outcome);
+            core.relay.outcome(link, outcome);
+        }
         FromNode::Pool(change) => core.pools.changed(link, &change),
         FromNode::Document(ack) => document(core, link, &ack),
         FromNode::Cosigned(answer) => link.cosigned(answer),

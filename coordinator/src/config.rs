@@ -9,6 +9,8 @@ use quorate_transport::TlsFiles;
 use quorate_types::{ClusterId, NodeId};
 use serde::Deserialize;
 
+use crate::alerts::AlertsConfig;
+
 /// What a coordinator is told at its start.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +42,9 @@ pub struct Config {
     /// How many presignatures the nodes are asked to keep ready.
     #[serde(default)]
     pub pools: PoolsConfig,
+    /// Who is told what happens.
+    #[serde(default)]
+    pub alerts: AlertsConfig,
 }
 
 /// How many presignatures the nodes are asked to keep ready, by wallet. Each costs the two nodes about a CPU-second.
@@ -158,7 +163,8 @@ impl Config {
     }
 
     fn resolve(&mut self, base: &Path) {
-        let Self { data_dir, kek, tls, manifest, .. } = self;
+        let Self { data_dir, kek, tls, manifest, alerts, .. } = self;
+        alerts.resolve(base);
         let mut paths =
             vec![data_dir, &mut tls.certificate, &mut tls.key, &mut tls.ca, &mut manifest.document];
         paths.extend(&mut manifest.signatures);
@@ -195,7 +201,7 @@ impl Config {
         if !(1..=64).contains(&self.pools.sessions) {
             return field("pools.sessions", "must be 1 to 64");
         }
-        Ok(())
+        self.alerts.check().or_else(|(name, reason)| field(name, reason))
     }
 }
 
@@ -235,6 +241,7 @@ health: 127.0.0.1:9443
         assert!(config.tls.ca.is_absolute() && config.tls.ca.ends_with("tls/ca.pem"));
         assert!(config.manifest.signatures.iter().all(|path| path.is_absolute()));
         assert!(!config.dev);
+        assert_eq!(config.alerts, AlertsConfig::default());
     }
 
     #[test]
@@ -251,6 +258,23 @@ health: 127.0.0.1:9443
                 "pools.per_wallet: must be 0 to 1024",
             ),
             ("cluster: dev", "cluster: dev\npools: {sessions: 0}", "pools.sessions: must be 1 to 64"),
+            ("cluster: dev", "cluster: dev\nalerts: {throttle_s: 86401}", "alerts.throttle_s: must be"),
+            ("cluster: dev", "cluster: dev\nalerts: {give_up_s: 59}", "alerts.give_up_s: must be"),
+            (
+                "cluster: dev",
+                "cluster: dev\nalerts: {webhooks: [{name: a, url: u, secret_file: s}, {name: a, url: u, secret_file: s}]}",
+                "alerts: two receivers have one name",
+            ),
+            (
+                "cluster: dev",
+                "cluster: dev\nalerts: {webhooks: [{name: A, url: u, secret_file: s}]}",
+                "alerts: a receiver's name must be",
+            ),
+            (
+                "cluster: dev",
+                "cluster: dev\nalerts: {webhooks: [{name: a, url: u, secret_file: s, secret: x}]}",
+                "unknown field `secret`",
+            ),
             ("cluster: dev", "cluster: dev\ncolour: red", "unknown field `colour`"),
             ("cluster: dev", "cluster: Dev", "cluster: only a-z"),
         ];

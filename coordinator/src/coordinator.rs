@@ -7,19 +7,27 @@ use arc_swap::ArcSwap;
 use quorate_freeze::FrozenSet;
 use quorate_manifest::{Group, Pinned};
 use quorate_types::{Clock, GroupId, NodeId, Role};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alerts::Outbox;
 use crate::config::{Deadlines, PoolsConfig};
 use crate::db::Db;
 use crate::demand::Demand;
 use crate::error::OpError;
+use crate::feed::Feeds;
 use crate::gate::Gate;
 use crate::keyed_locks::KeyedLocks;
 use crate::link::Link;
 use crate::nodes::Nodes;
 use crate::pools::Pools;
+use crate::presence::Presence;
 use crate::relay::{Relay, Seat};
 use crate::signings::Signings;
+
+/// Followers at once. Nobody who follows requests takes the place of somebody who follows the log.
+const MAX_LOG_FEEDS: usize = 16;
+const MAX_SIGNING_FEEDS: usize = 256;
 
 /// What people signed that the coordinator goes by from its start: the manifest and the freeze orders.
 pub(crate) type Documents = (Pinned, FrozenSet);
@@ -40,6 +48,15 @@ pub(crate) struct Coordinator {
     pub(crate) signings: Signings,
     /// One change at a time to a wallet, its policy, a group, the manifest, the freeze orders or the record of ceremonies.
     pub(crate) changes: KeyedLocks<Change>,
+    /// Which nodes are away.
+    pub(crate) presence: Presence,
+    /// Alerts that are to be sent.
+    pub(crate) outbox: Outbox,
+    /// Those who follow the log, and those who follow a request.
+    pub(crate) log_feeds: Feeds,
+    pub(crate) signing_feeds: Feeds,
+    /// Cancelled when it is to stop.
+    pub(crate) stopping: CancellationToken,
     /// Work that goes on whether or not its caller still listens.
     pub(crate) tasks: TaskTracker,
 }
@@ -78,6 +95,11 @@ impl Coordinator {
             demand: Demand::default(),
             signings: Signings::default(),
             changes: KeyedLocks::default(),
+            presence: Presence::default(),
+            outbox: Outbox::default(),
+            log_feeds: Feeds::new(MAX_LOG_FEEDS),
+            signing_feeds: Feeds::new(MAX_SIGNING_FEEDS),
+            stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
     }

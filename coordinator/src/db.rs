@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
 
 use quorate_store::{Durable, Read, Store, StoreError, Txn, Writer};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::OpError;
@@ -16,18 +16,26 @@ pub(crate) struct Db {
     store: Arc<dyn Store>,
     writer: Arc<Writer>,
     broken: CancellationToken,
+    /// Told of each write that is on disk.
+    written: watch::Sender<()>,
 }
 
 impl Db {
     /// Starts the thread that writes.
     pub(crate) fn new(store: Arc<dyn Store>) -> io::Result<Self> {
         let writer = Arc::new(Writer::new(Arc::clone(&store))?);
-        Ok(Self { store, writer, broken: CancellationToken::new() })
+        let (written, _) = watch::channel(());
+        Ok(Self { store, writer, broken: CancellationToken::new(), written })
     }
 
     /// Tells whether anybody still has the store open.
     pub(crate) fn handle(&self) -> Weak<dyn Store> {
         Arc::downgrade(&self.store)
+    }
+
+    /// Changes with each write that is on disk.
+    pub(crate) fn written(&self) -> watch::Receiver<()> {
+        self.written.subscribe()
     }
 
     /// Cancelled once a sync has failed: nothing said after that could be trusted to be on disk.
@@ -75,10 +83,14 @@ impl Db {
         is_fatal: fn(&E) -> bool,
     ) -> Result<(T, Durable), E> {
         let ((tell, told), db) = (oneshot::channel(), self.broken.clone());
+        let written = self.written.clone();
         self.writer.write(write, move |done: Result<(T, Durable), E>| {
             // Also where nobody listens any more.
             if done.as_ref().is_err_and(is_fatal) {
                 broken(&db);
+            }
+            if done.is_ok() {
+                written.send_replace(());
             }
             drop(tell.send(done));
         });

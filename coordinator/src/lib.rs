@@ -7,6 +7,7 @@
 //! presignatures the nodes hold) with `demand` and `refill`, which keep them so.
 
 mod access;
+mod alerts;
 mod app;
 mod attach;
 mod checkpoints;
@@ -16,6 +17,7 @@ mod db;
 mod demand;
 mod drills;
 mod error;
+mod feed;
 mod freezes;
 mod gate;
 mod keyed_locks;
@@ -27,6 +29,7 @@ mod parsed;
 mod pin;
 mod policies;
 mod pools;
+mod presence;
 mod push;
 mod question;
 mod records;
@@ -45,5 +48,6 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use alerts::AlertsConfig;
 pub use app::{App, Running, StartError, Stopped};
 pub use config::{Config, ConfigError, Deadlines, ManifestFiles, PoolsConfig};

@@ -1,12 +1,14 @@
 //! One signing per idempotency key at a time. Whoever asks again meanwhile waits for the same answer.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_ledger::IdempotencyKey;
+use quorate_proto::v1;
 use quorate_proto::v1::SignResponse;
+use quorate_proto::v1::sign_response::Outcome;
 use quorate_types::{B256, WalletId};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::error::OpError;
 use crate::gate::Request;
@@ -17,11 +19,28 @@ const MAX_RUNNING: usize = 256;
 /// How a signing ended.
 pub(crate) type Answer = Result<SignResponse, OpError>;
 
-type Name = (WalletId, IdempotencyKey);
+/// Answers that whoever watches may be behind.
+const ANSWERS: usize = 256;
+/// Holds that are remembered: a bound on memory.
+const MAX_HELD: usize = 4096;
 
-/// The signings under way.
-#[derive(Default)]
-pub(crate) struct Signings(Mutex<HashMap<Name, (B256, Waiting)>>);
+/// A request: its wallet and its idempotency key.
+pub(crate) type Name = (WalletId, IdempotencyKey);
+
+/// The signings under way, and what was answered of late.
+pub(crate) struct Signings {
+    table: Mutex<HashMap<Name, (B256, Waiting)>>,
+    /// What was put on hold, for those who watch: the record knows holds by their payload.
+    held: Mutex<HashMap<Name, v1::Waiting>>,
+    answers: broadcast::Sender<Arc<(Name, Answer)>>,
+}
+
+impl Default for Signings {
+    fn default() -> Self {
+        let (answers, _) = broadcast::channel(ANSWERS);
+        Self { table: Mutex::default(), held: Mutex::default(), answers }
+    }
+}
 
 /// Waits for a signing's answer.
 #[derive(Clone)]
@@ -43,7 +62,30 @@ pub(crate) struct Ticket {
 
 impl Signings {
     fn table(&self) -> MutexGuard<'_, HashMap<Name, (B256, Waiting)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every answer that is given from now on.
+    pub(crate) fn answers(&self) -> broadcast::Receiver<Arc<(Name, Answer)>> {
+        self.answers.subscribe()
+    }
+
+    /// The hold a request was answered with last, if it was.
+    pub(crate) fn held(&self, name: &Name) -> Option<v1::Waiting> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn remember(&self, name: &Name, answer: &Answer) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(SignResponse { outcome: Some(Outcome::Waiting(waiting)), .. }) if waiting.tier == "delay" => {
+                if held.len() >= MAX_HELD {
+                    held.clear();
+                }
+                held.insert(name.clone(), waiting.clone());
+            }
+            _ => drop(held.remove(name)),
+        }
     }
 
     /// Takes a place in line.
@@ -70,7 +112,9 @@ impl Signings {
 
     /// Answers everyone who waits, and clears the line.
     pub(crate) fn answer(&self, ticket: Ticket, answer: Answer) {
+        self.remember(&ticket.name, &answer);
         self.table().remove(&ticket.name);
+        let _nobody_may_watch = self.answers.send(Arc::new((ticket.name.clone(), answer.clone())));
         ticket.answer.send_replace(Some(answer));
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -31,11 +32,12 @@ pub(crate) struct Asker {
 }
 
 /// The same, read.
+#[derive(Clone)]
 pub(crate) enum Word {
     /// The gateway's, which most wallets take.
     Gateway,
     /// The agent's key.
-    Key(AgentKey),
+    Key(Arc<AgentKey>),
     /// The agent node's socket.
     Socket(PathBuf),
 }
@@ -47,7 +49,7 @@ impl Asker {
     /// A [`Refusal`] naming `--agent-key`.
     pub(crate) fn word(&self) -> Result<Word, Refusal> {
         match (&self.agent_key, &self.ask_socket) {
-            (Some(key), _) => Ok(Word::Key(read_key(key)?)),
+            (Some(key), _) => Ok(Word::Key(Arc::new(read_key(key)?))),
             (None, Some(socket)) => Ok(Word::Socket(socket.clone())),
             (None, None) => Ok(Word::Gateway),
         }

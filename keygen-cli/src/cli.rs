@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    agent, approval, audit, ceremony, demo, dev, freeze, group, manifest, node, policy, recover, recovery,
-    sign, verify, wallet,
+    agent, alert, approval, audit, ceremony, demo, dev, freeze, group, manifest, node, policy, recover,
+    recovery, sign, verify, wallet,
 };
 
 /// Operates a Quorate cluster: wallets whose keys are never in one place, and policies that decide what they sign.
@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// Lift a freeze: takes the operators' quorum
     #[command(subcommand)]
     Unfreeze(freeze::Unfreeze),
+    /// Alerts that did not arrive
+    #[command(subcommand)]
+    Alert(alert::Alert),
     /// The audit log: read it, and check it without the cluster
     #[command(subcommand)]
     Audit(audit::Audit),

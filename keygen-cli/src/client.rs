@@ -6,6 +6,7 @@ use std::time::Duration;
 use quorate_manifest::Manifest;
 use quorate_proto::failure_of;
 use quorate_proto::v1;
+use quorate_proto::v1::alert_service_client::AlertServiceClient;
 use quorate_proto::v1::approval_service_client::ApprovalServiceClient;
 use quorate_proto::v1::audit_service_client::AuditServiceClient;
 use quorate_proto::v1::ceremony_service_client::CeremonyServiceClient;
@@ -89,6 +90,10 @@ impl Client {
 
     pub(crate) fn approvals(&self) -> ApprovalServiceClient<Channel> {
         ApprovalServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn alerts(&self) -> AlertServiceClient<Channel> {
+        AlertServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn audit(&self) -> AuditServiceClient<Channel> {

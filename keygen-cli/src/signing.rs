@@ -1,10 +1,12 @@
 //! Asking for a signature, and believing nothing the answer says that can be checked here.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use quorate_intent::{Decoded, decode};
 use quorate_proto::v1::sign_batch_answer::Answer;
 use quorate_proto::v1::sign_response::Outcome as Verdict;
+use quorate_proto::v1::signing_event::State;
 use quorate_proto::{agent_to_pb, payload_to_pb, v1};
 use quorate_session::AgentRequest;
 use quorate_types::{Address, Clock, Payload, SystemClock};
@@ -13,10 +15,16 @@ use serde::Serialize;
 use crate::agent_word::{self, Word};
 use crate::check;
 use crate::client::{Client, ORDINARY, SESSION, from_failure, refused, within};
-use crate::refusal::{OrRefuse, Refusal};
+use crate::output::Output;
+use crate::refusal::{Kind, OrRefuse, Refusal};
 use crate::views::{DenialView, EvaluationView, WaitingView, WalletView, hex};
 
+/// Before a stream that ended is opened again, and how often in a row that may fail.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
+const WATCH_FAILURES: u32 = 30;
+
 /// What to have signed.
+#[derive(Clone)]
 pub(crate) struct Order {
     pub(crate) wallet: String,
     pub(crate) payload: Payload,
@@ -115,6 +123,55 @@ pub(crate) async fn ask(client: &Client, order: Order) -> Result<Outcome, Refusa
     let answer = client.signing().sign(within(std::mem::take(&mut ready.request), SESSION)).await;
     let response = answer.map_err(|status| explain(refused(status), &ready.order))?.into_inner();
     ready.outcome(response)
+}
+
+/// Asks, and where it waits for time or people, follows it and asks again once that is over. With `None` it does not wait.
+pub(crate) async fn ask_and_wait(
+    client: &Client,
+    order: Order,
+    wait: Option<Output>,
+) -> Result<Outcome, Refusal> {
+    loop {
+        let outcome = ask(client, order.clone()).await?;
+        match (outcome, wait) {
+            (Outcome::Waiting(held), Some(output)) => {
+                output.note(&held.words());
+                until_asked_again(client, &order).await?;
+                // Where that was wrong, nobody is asked without a pause.
+                tokio::time::sleep(WATCH_PAUSE).await;
+            }
+            (outcome, _) => return Ok(outcome),
+        }
+    }
+}
+
+/// Follows a request until it is worth asking again. A stream that ends is opened again.
+async fn until_asked_again(client: &Client, order: &Order) -> Result<(), Refusal> {
+    let mut failures = 0_u32;
+    loop {
+        let request = v1::WatchSigningRequest {
+            wallet: order.wallet.clone(),
+            idempotency_key: order.idempotency_key.clone(),
+        };
+        let ended = async {
+            let mut stream = client.signing().watch_signing(request).await?.into_inner();
+            while let Some(event) = stream.message().await? {
+                failures = 0;
+                if !matches!(event.state(), State::Waiting | State::Running) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        match ended.await.map_err(refused) {
+            Ok(true) => return Ok(()),
+            Err(refusal) if refusal.kind != Kind::Unavailable || failures >= WATCH_FAILURES => {
+                return Err(explain(refusal, order));
+            }
+            Ok(false) | Err(_) => failures = failures.saturating_add(1),
+        }
+        tokio::time::sleep(WATCH_PAUSE).await;
+    }
 }
 
 /// Asks what would be decided. Nothing is signed, reserved or written down.

@@ -16,7 +16,7 @@ mod world;
 pub use cluster::Cluster;
 pub use drive::{Ending, Post, Script, play_together};
 pub use golden::{Golden, WALLET, golden, policy_yaml, with_limits};
-pub use payloads::{FRIEND, STRANGER, authorization, transfer, usdc};
+pub use payloads::{FRIEND, STRANGER, authorization, call, erc20_transfer, transfer, usdc};
 pub use programs::programs;
 pub use recover::recover;
 pub use relay::Relay;

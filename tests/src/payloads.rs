@@ -19,17 +19,27 @@ pub fn usdc(dollars: u64) -> U256 {
 
 /// An EIP-1559 transaction that sends USDC on Base Sepolia.
 pub fn transfer(to: Address, amount: U256, nonce: u64) -> Payload {
+    call(USDC, erc20_transfer(to, amount), nonce)
+}
+
+/// The calldata of an ERC-20 transfer.
+pub fn erc20_transfer(to: Address, amount: U256) -> Vec<u8> {
     let mut input = vec![0xa9, 0x05, 0x9c, 0xbb];
     input.extend([0; 12]);
     input.extend(to.as_slice());
     input.extend(amount.to_be_bytes::<32>());
+    input
+}
+
+/// An EIP-1559 transaction that calls a contract on Base Sepolia.
+pub fn call(contract: Address, input: Vec<u8>, nonce: u64) -> Payload {
     let transaction = TxEip1559 {
         chain_id: BASE_SEPOLIA,
         nonce,
         gas_limit: 65_000,
         max_fee_per_gas: 1_000_000_000,
         max_priority_fee_per_gas: 1_000_000,
-        to: TxKind::Call(USDC),
+        to: TxKind::Call(contract),
         input: input.into(),
         ..Default::default()
     };

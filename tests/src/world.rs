@@ -258,7 +258,8 @@ impl World {
     /// The YAML of the coordinator's configuration.
     pub fn coordinator_yaml(&self, listen: SocketAddr) -> String {
         format!(
-            "{}{}coordinator: {COORDINATOR}\nlisten: {listen}\ndata_dir: coordinator/data\npools: {{per_wallet: {}}}\n",
+            "{}{}{}coordinator: {COORDINATOR}\nlisten: {listen}\ndata_dir: coordinator/data\npools: {{per_wallet: {}}}\n",
+            fs::read_to_string(self.path("alerts")).unwrap_or_default(),
             self.shared(),
             self.tls(PeerRole::Coordinator, COORDINATOR),
             fs::read_to_string(self.path("per_wallet")).unwrap_or_else(|_| "0".to_owned()),
@@ -269,6 +270,13 @@ impl World {
     /// none, so that tests of other things do not wait for them.
     pub fn keep_presignatures(&self, per_wallet: usize) {
         self.write("per_wallet", per_wallet.to_string().as_bytes());
+    }
+
+    /// Has the coordinator tell people, where it is started after this: `alerts` is that part of its configuration. Secrets go
+    /// into files beside it.
+    pub fn tell(&self, alerts: &str, secrets: &[(&str, &str)]) {
+        self.write("alerts", alerts.as_bytes());
+        secrets.iter().for_each(|(name, secret)| self.write(name, secret.as_bytes()));
     }
 
     /// Every file below the world's directory, for searching.

@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ledger", &["types", "intent", "policy", "store"]),
     ("audit", &["types", "store"]),
     ("transport", &["types"]),
+    ("alert", &["types"]),
     ("proto", &["types", "session"]),
     ("proto-codegen", &[]),
     ("ceremony", &["types", "intent", "manifest"]),
@@ -30,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "coordinator",
         &[
             "types",
+            "alert",
             "intent",
             "policy",
             "manifest",

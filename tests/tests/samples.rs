@@ -88,6 +88,9 @@ fn the_coordinator_and_client_samples_fit_the_manifest() {
     assert_eq!(config.cluster, *manifest.cluster());
     assert!(manifest.coordinators().contains(&config.coordinator));
     assert_roots(&config.roots, &manifest);
+    let alerts = &config.alerts;
+    assert_eq!((alerts.webhooks.len(), alerts.mail.len()), (1, 1));
+    assert!(alerts.webhooks[0].secret_file.ends_with("deploy/samples/webhook.secret"));
     assert_ne!(config.health.port(), node(Role::Agent).health.port(), "both on one machine would collide");
 
     // As `keygen-cli/src/profile.rs` reads it.

@@ -1,17 +1,31 @@
 use std::sync::Arc;
 
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use quorate_proto::v1;
 use quorate_proto::v1::audit_service_server::AuditService;
 use tonic::{Request, Response, Status};
 
 use crate::coordinator::Coordinator;
 use crate::ops::read_audit::{checkpoint, head, page};
+use crate::ops::watch_events::watch_events;
 use crate::status::status;
 
 pub(crate) struct Audit(pub(crate) Arc<Coordinator>);
 
 #[tonic::async_trait]
 impl AuditService for Audit {
+    type WatchEventsStream = BoxStream<'static, Result<v1::WatchEventsResponse, Status>>;
+
+    async fn watch_events(
+        &self,
+        request: Request<v1::WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        let reading = watch_events(&self.0, request.into_inner().from).await;
+        let reading = reading.map_err(|error| status(&error))?;
+        Ok(Response::new(reading.map_err(|error| status(&error)).boxed()))
+    }
+
     async fn head(&self, _: Request<v1::HeadRequest>) -> Result<Response<v1::HeadResponse>, Status> {
         let head = head(&self.0).await.map_err(|error| status(&error))?;
         let head = v1::Receipt { sequence: head.sequence, hash: head.hash.to_vec() };

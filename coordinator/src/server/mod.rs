@@ -1,5 +1,6 @@
 //! The gRPC edge: one file per service, each method converts, calls its operation and converts back.
 
+mod alerts;
 mod approvals;
 mod audit;
 mod ceremony;
@@ -20,6 +21,7 @@ use quorate_proto::{DESCRIPTORS, v1};
 use quorate_transport::{AccessLayer, Connection};
 use tokio_stream::Stream;
 use tonic::transport::Server;
+use v1::alert_service_server::AlertServiceServer;
 use v1::approval_service_server::ApprovalServiceServer;
 use v1::audit_service_server::AuditServiceServer;
 use v1::ceremony_service_server::CeremonyServiceServer;
@@ -88,6 +90,7 @@ pub(crate) async fn serve(
             ApprovalServiceServer::new(approvals::Approvals(core.clone()))
                 .max_decoding_message_size(DOCUMENT_BYTES),
         )
+        .with(AlertServiceServer::new(alerts::Alerts(core.clone())).max_decoding_message_size(REQUEST_BYTES))
         .with(AuditServiceServer::new(audit::Audit(core.clone())).max_decoding_message_size(REQUEST_BYTES))
         .with(NodeRelayServer::new(node_relay::Relay(core)).max_decoding_message_size(FRAME_BYTES))
         .with(health);

@@ -2,6 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures::future::join_all;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use quorate_proto::v1::sign_batch_answer::Answer;
 use quorate_proto::v1::signing_service_server::SigningService;
 use quorate_proto::{agent_from_pb, payload_from_pb, required, v1};
@@ -24,6 +26,21 @@ pub(crate) struct Signing(pub(crate) Arc<Coordinator>);
 
 #[tonic::async_trait]
 impl SigningService for Signing {
+    type WatchSigningStream = BoxStream<'static, Result<v1::SigningEvent, Status>>;
+
+    async fn watch_signing(
+        &self,
+        request: Request<v1::WatchSigningRequest>,
+    ) -> Result<Response<Self::WatchSigningStream>, Status> {
+        let v1::WatchSigningRequest { wallet, idempotency_key } = request.into_inner();
+        let reading = async {
+            let name = (required("wallet", &wallet)?, required("idempotency_key", &idempotency_key)?);
+            ops::watch_signing::watch_signing(&self.0, name).await
+        };
+        let reading = reading.await.map_err(|error| status(&error))?;
+        Ok(Response::new(reading.map_err(|error| status(&error)).boxed()))
+    }
+
     async fn sign(&self, request: Request<v1::SignRequest>) -> Result<Response<v1::SignResponse>, Status> {
         let caller = Caller::of(&request)?;
         let request = read(request.into_inner()).map_err(|error| status(&error))?;

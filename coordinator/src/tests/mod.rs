@@ -1,5 +1,6 @@
 //! The coordinator with scripted nodes: what it does when they sign, refuse, fail, lie and vanish.
 
+mod alerts;
 mod batch;
 mod ceremony;
 mod checkpoints;
@@ -14,3 +15,4 @@ mod relay;
 mod rig;
 mod sign;
 mod tls;
+mod watch;

@@ -87,11 +87,12 @@ impl Edge {
 }
 
 /// What each role may call, as the documentation says it: g(ateway), o(perator), p (approver), a(uditor), n(ode).
-const TABLE: [(&str, &str); 25] = [
+const TABLE: [(&str, &str); 29] = [
     ("/quorate.v1.SigningService/Sign", "go"),
     ("/quorate.v1.SigningService/SignBatch", "go"),
     ("/quorate.v1.SigningService/Evaluate", "go"),
     ("/quorate.v1.SigningService/GetSigning", "gopa"),
+    ("/quorate.v1.SigningService/WatchSigning", "gopa"),
     ("/quorate.v1.WalletService/CreateWallet", "o"),
     ("/quorate.v1.WalletService/GetWallet", "gopa"),
     ("/quorate.v1.WalletService/ListWallets", "gopa"),
@@ -112,6 +113,9 @@ const TABLE: [(&str, &str); 25] = [
     ("/quorate.v1.AuditService/Head", "oa"),
     ("/quorate.v1.AuditService/List", "oa"),
     ("/quorate.v1.AuditService/Checkpoint", "oa"),
+    ("/quorate.v1.AuditService/WatchEvents", "oa"),
+    ("/quorate.v1.AlertService/ListDeadLetters", "oa"),
+    ("/quorate.v1.AlertService/RetryDeadLetters", "o"),
     ("/quorate.v1.NodeRelay/Attach", "n"),
 ];
 

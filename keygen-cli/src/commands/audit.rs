@@ -2,6 +2,7 @@
 
 mod cosigned;
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use quorate_audit::{Checkpoint, Exported, Proof};
 use quorate_proto::v1;
 use quorate_session::Note;
 use serde_json::{Value, json};
+use tonic::Status;
 
 use cosigned::Cosigned;
 
@@ -18,13 +20,14 @@ use crate::client::{Client, ORDINARY, refused, within};
 use crate::files::{self, Mode};
 use crate::output::{Answer, Output};
 use crate::profile::{Caller, Profile};
-use crate::refusal::{OrRefuse, Refusal};
+use crate::refusal::{Kind, OrRefuse, Refusal};
 use crate::views::hex;
 
 /// Entries asked for at once.
 const PAGE: u32 = 1000;
-/// Between two looks for new entries.
+/// Before a stream that ended is opened again, and how often in a row that may fail.
 const FOLLOW: Duration = Duration::from_secs(1);
+const FOLLOW_FAILURES: u32 = 30;
 
 /// The audit log.
 #[derive(Subcommand)]
@@ -124,22 +127,57 @@ pub(crate) async fn page(client: &Client, from: u64) -> Result<v1::ListEntriesRe
 async fn tail(globals: &Globals, output: Output, (lines, follow): (u64, bool)) -> Result<Answer, Refusal> {
     let client = connect(globals).await?;
     let mut next = head(&client).await?.sequence.saturating_sub(lines).saturating_add(1);
+    if follow {
+        return watch(&client, output, next).await;
+    }
     let mut shown = Vec::new();
-    loop {
+    while next > 0 {
         let page = page(&client, next).await?;
-        next = next.saturating_add(u64::try_from(page.entries.len()).unwrap_or(u64::MAX));
         for entry in page.entries {
             let entry: Value = serde_json::from_str(&entry).or_internal("an entry of the log")?;
-            if follow { output.say(&words(&entry)) } else { shown.push(entry) }
+            shown.push(entry);
         }
-        match (page.next, follow) {
-            (0, true) => tokio::time::sleep(FOLLOW).await,
-            (0, false) => break,
-            _ => {}
-        }
+        next = page.next;
     }
     let text = shown.iter().map(words).collect::<Vec<_>>().join("\n");
     Answer::new(&json!({ "entries": shown }), text)
+}
+
+/// Shows entries as they come, until somebody stops it. Where the stream ends it is opened again where it ended, so that none
+/// is left out.
+async fn watch(client: &Client, output: Output, mut next: u64) -> Result<Answer, Refusal> {
+    let mut failures = 0_u32;
+    loop {
+        let Err(status) = stream(client, output, &mut next, &mut failures).await;
+        let refusal = refused(status);
+        if refusal.kind != Kind::Unavailable || failures >= FOLLOW_FAILURES {
+            return Err(refusal);
+        }
+        failures = failures.saturating_add(1);
+        output.note(&refusal.reason);
+        tokio::time::sleep(FOLLOW).await;
+    }
+}
+
+async fn stream(
+    client: &Client,
+    output: Output,
+    next: &mut u64,
+    failures: &mut u32,
+) -> Result<Infallible, Status> {
+    let mut stream = client.audit().watch_events(v1::WatchEventsRequest { from: *next }).await?.into_inner();
+    loop {
+        let Some(news) = stream.message().await? else {
+            return Err(Status::unavailable(format!("the stream ended: going on from {next}")));
+        };
+        *failures = 0;
+        for entry in &news.entries {
+            let entry: Value = serde_json::from_str(entry)
+                .map_err(|_| Status::data_loss("an entry of the log cannot be read"))?;
+            output.say(&words(&entry));
+        }
+        *next = news.next;
+    }
 }
 
 /// One line for a person.

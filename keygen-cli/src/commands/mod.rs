@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod agent;
+pub(crate) mod alert;
 pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod ceremony;
@@ -36,6 +37,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<Answer, Refusal> {
         Command::Policy(command) => Box::pin(policy::run(command, globals)).await,
         Command::Freeze(command) => Box::pin(freeze::freeze(command, globals)).await,
         Command::Unfreeze(command) => Box::pin(freeze::unfreeze(command, globals)).await,
+        Command::Alert(command) => Box::pin(alert::run(command, globals)).await,
         Command::Audit(command) => Box::pin(audit::run(command, globals, output)).await,
         Command::Sign(command) => Box::pin(sign::run(command, globals, output)).await,
         Command::Verify(command) => verify::run(&command, globals),

@@ -77,7 +77,7 @@ impl DenialView {
 }
 
 /// To the second, rounded up: at that moment it has passed.
-pub(super) fn instant(at_ms: u64) -> String {
+pub(crate) fn instant(at_ms: u64) -> String {
     let at = i64::try_from(at_ms.div_ceil(1000)).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());
     at.map_or_else(|| format!("{at_ms} Unix milliseconds"), |at| at.to_string())
 }

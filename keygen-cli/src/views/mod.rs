@@ -8,12 +8,12 @@ mod waiting;
 mod wallet;
 
 pub(crate) use cluster::{GroupView, NodeView};
-pub(crate) use denial::DenialView;
 #[cfg(test)]
 pub(crate) use denial::FailureView;
+pub(crate) use denial::{DenialView, instant};
 pub(crate) use evaluation::EvaluationView;
 pub(crate) use freeze::FreezeView;
-pub(crate) use waiting::{CaseView, WaitingView};
+pub(crate) use waiting::{CaseView, WaitingView, plain};
 pub(crate) use wallet::WalletView;
 
 /// Bytes as programs for Ethereum write them; empty stays empty.

@@ -70,7 +70,7 @@ pub(crate) struct CaseView {
 }
 
 /// Without anything a terminal would obey.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

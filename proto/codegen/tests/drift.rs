@@ -2,8 +2,18 @@
 
 use std::path::Path;
 
-const FILES: [&str; 9] =
-    ["common", "wallets", "signing", "cluster", "freeze", "approvals", "audit", "ceremony", "relay"];
+const FILES: [&str; 10] = [
+    "common",
+    "wallets",
+    "signing",
+    "cluster",
+    "freeze",
+    "approvals",
+    "audit",
+    "alerts",
+    "ceremony",
+    "relay",
+];
 
 #[test]
 fn generated_code_is_current() {

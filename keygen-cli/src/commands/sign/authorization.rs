@@ -13,7 +13,7 @@ use crate::payload::amount;
 use crate::payload::authorization::{Authorization, Kind, Payment};
 use crate::profile::{Caller, Profile};
 use crate::refusal::{OrRefuse, Refusal};
-use crate::signing::{Outcome, ask};
+use crate::signing::{Outcome, ask_and_wait};
 
 /// Seconds an authorization is already valid, for chains whose clock is behind: what x402's own client takes.
 const BACKDATE_S: u64 = 600;
@@ -91,7 +91,8 @@ pub(super) async fn run(
     if request.dry_run {
         return dry_run(&client, request, payload).await;
     }
-    match ask(&client, order(output, request, payload)?).await? {
+    let wait = request.wait.then_some(output);
+    match ask_and_wait(&client, order(output, request, payload)?, wait).await? {
         Outcome::Signed(signed) => {
             let x402 = json!({ "signature": signed.signature, "authorization": authorization });
             let words = format!("{}\n  x402 payload {x402}", signed.words());

@@ -19,7 +19,7 @@ use crate::output::{Answer, DENIED, Output, WAITING};
 use crate::payload::source::{MessageSource, TransactionSource};
 use crate::profile::{Caller, Profile};
 use crate::refusal::Refusal;
-use crate::signing::{Order, Outcome, ask, foretell};
+use crate::signing::{Order, Outcome, ask_and_wait, foretell};
 
 /// Ask for a signature. Without --config the dev cluster's gateway asks.
 #[derive(Subcommand)]
@@ -81,6 +81,9 @@ pub(crate) struct Request {
     /// Ask only what would be decided: nothing is signed, reserved or written down
     #[arg(long)]
     dry_run: bool,
+    /// Where it waits for time or people, wait with it: ask again once that is over
+    #[arg(long, conflicts_with = "dry_run")]
+    wait: bool,
 }
 
 fn note(text: &str) -> Result<(String, String), String> {
@@ -115,7 +118,8 @@ async fn send(
     if request.dry_run {
         return dry_run(&client, request, payload).await;
     }
-    match ask(&client, order(output, request, payload)?).await? {
+    let wait = request.wait.then_some(output);
+    match ask_and_wait(&client, order(output, request, payload)?, wait).await? {
         Outcome::Signed(signed) => Answer::new(&signed, signed.words()),
         Outcome::Denied(denied) => Ok(Answer::new(&denied, denied.words())?.code(DENIED)),
         Outcome::Waiting(held) => Ok(Answer::new(&held, held.words())?.code(WAITING)),
