@@ -79,7 +79,8 @@ fn cosign(node: &Node, asked: &v1::Cosign, known: &mut u64) -> Result<(u64, Vec<
     let checkpoint = LogCheckpoint::parse(&asked.checkpoint)?;
     let pinned = node.documents.manifest();
     let named = |id: &String| log_origin(&node.cluster, id) == checkpoint.origin;
-    if !pinned.manifest().coordinators().iter().any(named) {
+    // Of a log without entries there is nothing to see.
+    if checkpoint.size == 0 || !pinned.manifest().coordinators().iter().any(named) {
         return Err(WitnessError::Stranger);
     }
     let seen = read(&*node.store, &checkpoint.origin)?;

@@ -136,6 +136,12 @@ impl Note {
         self.lines.push((name, id, cosignature));
     }
 
+    /// When the first of its cosigners signed it, in Unix seconds; none where nobody did. An older checkpoint is as well
+    /// cosigned as a new one, and says less.
+    pub fn cosigned_at(&self) -> Option<u64> {
+        self.lines.iter().map(|(_, _, cosignature)| cosignature.timestamp_s).min()
+    }
+
     /// Reads a note. Lines of another kind of signature are left out, as the format asks.
     ///
     /// # Errors

@@ -98,13 +98,17 @@ pub(crate) async fn run(command: Audit, globals: &Globals, output: Output) -> Re
         Audit::Tail { lines, follow } => tail(globals, output, (lines, follow)).await,
         Audit::Export { out } => export(globals, &out).await,
         Audit::Verify { file, receipt, mut checkpoint, cosigned } => {
-            checkpoint.extend(cosigned.read()?);
-            verify(&file, &receipt, &checkpoint)
+            let known = cosigned.read()?;
+            checkpoint.extend(known.iter().map(|known| known.checkpoint));
+            verify((&file, known.map(|known| known.words)), &receipt, &checkpoint)
         }
         Audit::Checkpoint { out } => write_checkpoint(globals, &out).await,
-        Audit::Prove { receipt, log, out, cosigned } => prove(&receipt, (&log, cosigned.read()?), &out),
+        Audit::Prove { receipt, log, out, cosigned } => {
+            prove(&receipt, (&log, cosigned.read()?.map(|known| known.checkpoint)), &out)
+        }
         Audit::Check { proof, checkpoint, cosigned } => {
-            let known = checkpoint.into_iter().chain(cosigned.read()?);
+            let known = cosigned.read()?.map(|known| known.checkpoint);
+            let known = checkpoint.into_iter().chain(known);
             check(&proof, &known.collect::<Vec<_>>())
         }
     }
@@ -213,7 +217,7 @@ async fn export(globals: &Globals, out: &Path) -> Result<Answer, Refusal> {
         files::create(&beside(out), note.to_string().as_bytes(), Mode::Public)?;
     }
     files::create(out, text.as_bytes(), Mode::Secret)?;
-    summary(out, &log)
+    summary(out, &log, None)
 }
 
 fn beside(out: &Path) -> PathBuf {
@@ -253,7 +257,7 @@ fn broken(error: &quorate_audit::ExportError) -> Refusal {
         .next("keep the file and the receipts; compare with the nodes' own logs")
 }
 
-fn summary(file: &Path, log: &Exported) -> Result<Answer, Refusal> {
+fn summary(file: &Path, log: &Exported, cosigned: Option<String>) -> Result<Answer, Refusal> {
     let (head, checkpoint) = (log.head(), log.checkpoint());
     let text = format!(
         "{}: {} entries, each in its place and following from the one before.\nlast       {}:{}\ncheckpoint {checkpoint}\n\
@@ -269,7 +273,9 @@ fn summary(file: &Path, log: &Exported) -> Result<Answer, Refusal> {
         "head": hex(head.hash.as_slice()),
         "root": hex(checkpoint.hash.as_slice()),
         "checkpoint": checkpoint.to_string(),
+        "cosigned": cosigned,
     });
+    let text = cosigned.map_or(text.clone(), |cosigned| format!("{cosigned}\n{text}"));
     Answer::new(&object, text)
 }
 
@@ -277,7 +283,11 @@ fn read_log(file: &Path) -> Result<Exported, Refusal> {
     Exported::read(&files::read_text(file)?).map_err(|error| broken(&error))
 }
 
-fn verify(file: &Path, receipts: &[Checkpoint], checkpoints: &[Checkpoint]) -> Result<Answer, Refusal> {
+fn verify(
+    (file, cosigned): (&Path, Option<String>),
+    receipts: &[Checkpoint],
+    checkpoints: &[Checkpoint],
+) -> Result<Answer, Refusal> {
     let log = read_log(file)?;
     for receipt in receipts {
         log.holds(receipt).map_err(|error| broken(&error))?;
@@ -285,7 +295,7 @@ fn verify(file: &Path, receipts: &[Checkpoint], checkpoints: &[Checkpoint]) -> R
     for checkpoint in checkpoints {
         log.extends(checkpoint).map_err(|error| broken(&error))?;
     }
-    summary(file, &log)
+    summary(file, &log, cosigned)
 }
 
 fn prove(

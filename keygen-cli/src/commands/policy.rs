@@ -23,6 +23,7 @@ use crate::profile::{Caller, Profile};
 use crate::refusal::{Kind, Refusal};
 use crate::ssh;
 use standing::InForce;
+pub(crate) use standing::instant;
 
 /// Policies.
 #[derive(Subcommand)]

@@ -118,6 +118,8 @@ fn a_cosigned_checkpoint_finds_every_kind_of_tampering() {
     bench.write("log", &lines.join("\n"));
     let good = verify("log", "good.checkpoint");
     assert_eq!(good.code, 0, "{}", good.stderr);
+    let told = "cosigned   the first 6 entries, at 2023-11-14T22:13:20Z, by agent-1, service-1";
+    assert!(good.stdout.starts_with(told), "{}", good.stdout);
     // Cut, forked with a chain of its own, and edited with all its hashes made anew.
     bench.write("cut", &lines[..5].join("\n"));
     assert!(verify("cut", "good.checkpoint").stderr.contains("truncated"));

@@ -7,6 +7,7 @@ use quorate_audit::Checkpoint;
 use quorate_manifest::Manifest;
 use quorate_session::{Note, log_origin};
 
+use crate::commands::policy::instant;
 use crate::files;
 use crate::refusal::{OrRefuse, Refusal};
 
@@ -29,7 +30,7 @@ impl Cosigned {
     ///
     /// # Errors
     /// A [`Refusal`] where it is no checkpoint of a log of the manifest's, a cosignature does not hold, or there are too few.
-    pub(crate) fn read(&self) -> Result<Option<Checkpoint>, Refusal> {
+    pub(crate) fn read(&self) -> Result<Option<Known>, Refusal> {
         let (Some(file), Some(manifest)) = (&self.cosigned, &self.manifest) else { return Ok(None) };
         let named = |refusal: Refusal| refusal.field("--cosigned");
         let manifest = Manifest::parse(&files::read(manifest)?).or_invalid(manifest.display())?;
@@ -53,8 +54,18 @@ impl Cosigned {
             );
             return Err(named(Refusal::invalid(reason)));
         }
-        Ok(Some(size_and_root(&note)))
+        let at = note.cosigned_at().map_or_else(String::new, |at| instant(at.saturating_mul(1000)));
+        let by = cosigners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let words = format!("cosigned   the first {} entries, at {at}, by {by}", note.checkpoint.size);
+        Ok(Some(Known { checkpoint: size_and_root(&note), words }))
     }
+}
+
+/// A checkpoint that enough nodes cosigned.
+pub(crate) struct Known {
+    pub(crate) checkpoint: Checkpoint,
+    /// When and by whom: what came after it, nobody vouches for.
+    pub(crate) words: String,
 }
 
 /// What a note is about.

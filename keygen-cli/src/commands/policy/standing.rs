@@ -88,7 +88,7 @@ impl Waiting {
 }
 
 /// A moment as people read it.
-pub(super) fn instant(at_ms: u64) -> String {
+pub(crate) fn instant(at_ms: u64) -> String {
     let at = i64::try_from(at_ms).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
     at.map_or_else(|| format!("{at_ms} ms"), |at| at.to_string())
 }
