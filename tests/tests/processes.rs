@@ -79,22 +79,27 @@ impl Dev {
         self.start(&[&["sign", "transfer"][..], &what, &fees, &how].concat())
     }
 
-    fn provision(&self) -> Address {
-        self.run(&["group", "enrol", "main"]).done();
-        let create = ["wallet", "create", "--wallet", "shopper", "--agent", "shopper", "--group", "main"];
-        let wallet = self.run(&create).done();
-        assert_eq!((&wallet["state"], &wallet["attestations_checked"]), (&"active".into(), &true.into()));
+    /// Signs and applies that version of the wallet's policy, and answers its hash.
+    fn apply(&self, version: u64) -> Value {
         let policy = self.dir.path().join("policy.yaml");
         let rules = "chains: [base-sepolia]\n  per_transaction: [{asset: USDC, chain: base-sepolia, max: \"25.00\"}]\n  \
                      max_fee: [{chain: base-sepolia, max: \"0.002\"}]\n  recipients:";
         let body = format!(
-            "policy: quorate/v1\ncluster: dev\nwallet: shopper\nversion: 1\nrules:\n  {rules}\n    - {{address: \
+            "policy: quorate/v1\ncluster: dev\nwallet: shopper\nversion: {version}\nrules:\n  {rules}\n    - {{address: \
              \"{FRIEND}\", label: friend}}\n"
         );
         fs::write(&policy, body).unwrap();
         let policy = policy.to_str().unwrap();
         self.run(&["policy", "sign", policy]).done();
-        self.run(&["policy", "apply", policy]).done();
+        self.run(&["policy", "apply", policy]).done()["hash"].clone()
+    }
+
+    fn provision(&self) -> Address {
+        self.run(&["group", "enrol", "main"]).done();
+        let create = ["wallet", "create", "--wallet", "shopper", "--agent", "shopper", "--group", "main"];
+        let wallet = self.run(&create).done();
+        assert_eq!((&wallet["state"], &wallet["attestations_checked"]), (&"active".into(), &true.into()));
+        self.apply(1);
         wallet["address"].as_str().unwrap().parse().unwrap()
     }
 
@@ -164,6 +169,7 @@ fn a_cluster_of_processes_signs_denies_outlives_a_kill_and_goes_down() {
     let wallet = dev.provision();
     check(&Ran::of(dev.pay(FRIEND, 12, "first")).done(), wallet, 12);
     denials(&dev);
+    history(&dev);
     twice_at_once(&dev, wallet);
     a_killed_node(&dev, wallet);
     dev.run(&["dev", "down"]).done();
@@ -207,4 +213,20 @@ fn a_killed_node(dev: &Dev, wallet: Address) {
     let up = dev.run(&["dev", "up"]).done();
     assert_eq!(up["started"], serde_json::json!(["service-1"]));
     check(&Ran::of(dev.pay(FRIEND, 7, "killed")).done(), wallet, 7);
+}
+
+/// Which versions were put in force, by whom and when, is on record.
+fn history(dev: &Dev) {
+    let first = dev.run(&["policy", "show", "shopper"]).done()["hash"].clone();
+    let second = dev.apply(2);
+    let told = dev.run(&["policy", "history", "shopper"]).done();
+    let versions = told["versions"].as_array().unwrap();
+    let hashes: Vec<_> = versions.iter().map(|version| (&version["version"], &version["hash"])).collect();
+    assert_eq!(hashes, [(&1.into(), &first), (&2.into(), &second)]);
+    let number = |at: usize, name: &str| versions[at][name].as_u64().unwrap();
+    assert!(number(0, "sequence") < number(1, "sequence") && number(0, "at_ms") <= number(1, "at_ms"));
+    for version in versions {
+        assert!(version["by"].as_str().unwrap().starts_with("spiffe://dev/operator/"), "{version}");
+    }
+    assert_eq!(dev.run(&["policy", "history", "nobody"]).code, 4);
 }

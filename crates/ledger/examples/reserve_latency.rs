@@ -51,7 +51,7 @@ fn payment(number: u64, now_s: u64) -> Intent {
     let nonce = B256::from(U256::from(number));
     Intent {
         chain: Some(CHAIN),
-        signer: None,
+        signer: Some(Address::ZERO),
         action: Action::TokenTransfer {
             token: token_by_symbol(CHAIN, "USDC").unwrap().address,
             recipient: PAYEE,
@@ -86,7 +86,10 @@ fn admit(store: &dyn Store, policy: &SignedPolicy, number: u64) -> Duration {
     let facts = Facts { metadata: Some(&said), ..Facts::of(&wallet, Address::ZERO, &intent, now_s * 1000) };
     let decision =
         evaluate(Some(policy), &facts, &Before::request(txn.as_ref(), &key, intent.once())).unwrap();
-    let Decision::Allow(approval) = decision else { unreachable!("the policy allows it") };
+    let approval = match decision {
+        Decision::Allow(approval) => approval,
+        Decision::Deny(denial) => unreachable!("the policy allows it: {:?}", denial.failures),
+    };
     let pending = reserve_releasing(txn.as_mut(), approval, &key, hash).unwrap();
     let _releasing = pending.confirm(&txn.commit().unwrap());
     start.elapsed()

@@ -246,7 +246,8 @@ pub(crate) fn intent(Moves { amount, payee, nonce }: Moves) -> Intent {
     let ends = authorization.map(|_| START / 1000 + 10_000_000);
     Intent {
         chain: Some(CHAIN),
-        signer: None,
+        // An authorization names who signs it: the wallet, which has this address here.
+        signer: authorization.map(|_| Address::ZERO),
         action: Action::TokenTransfer {
             token: token_by_symbol(CHAIN, "USDC").unwrap().address,
             recipient: PAYEES[payee],
