@@ -76,7 +76,11 @@ impl Feeds {
 impl<T> Feed<T> {
     /// Tells the reader; waits a while for room.
     pub(crate) async fn tell(&self, message: T) -> Result<(), Lost> {
-        match self.queue.send_timeout(message, SLOW).await {
+        self.tell_within(message, SLOW).await
+    }
+
+    async fn tell_within(&self, message: T, slow: Duration) -> Result<(), Lost> {
+        match self.queue.send_timeout(message, slow).await {
             Ok(()) => Ok(()),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(Lost::Slow),
             Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(Lost::Gone),
@@ -116,14 +120,14 @@ impl<T> Stream for Reading<T> {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_slow_reader_is_let_go_and_told_where_to_go_on() {
         let feeds = Feeds::new(1);
         let (feed, mut reading) = feeds.open::<usize>().unwrap();
         for n in 0..QUEUE {
             feed.tell(n).await.unwrap();
         }
-        assert_eq!(feed.tell(QUEUE).await, Err(Lost::Slow));
+        assert_eq!(feed.tell_within(QUEUE, Duration::from_millis(20)).await, Err(Lost::Slow));
         feed.end(OpError::invalid("from", "go on from 2"));
         for n in 0..QUEUE {
             assert_eq!(reading.next().await.unwrap().unwrap(), n, "what was queued arrives first");

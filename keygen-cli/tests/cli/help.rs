@@ -22,6 +22,7 @@ fn help_of_every_command() {
         "freeze",
         "freeze wallet",
         "unfreeze",
+        "alert",
         "audit",
         "audit verify",
         "audit prove",
