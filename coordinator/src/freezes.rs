@@ -23,7 +23,7 @@ pub(crate) fn load(read: &dyn Read) -> Result<FrozenSet, OpError> {
         if *order.scope() != record.scope {
             return Err(malformed("it is for another scope".to_owned()).into());
         }
-        set.apply(order).map_err(|error| malformed(error.to_string()))?;
+        set.restore(order);
     }
     Ok(set)
 }

@@ -27,42 +27,14 @@ pub(super) fn admitted_by(entry: &Entry) -> Option<u64> {
 impl Teller {
     /// The alert in an entry, if there is one. `admitted`: the entry [`admitted_by`] names.
     pub(super) fn alert(&self, entry: &Entry, admitted: Option<&Entry>) -> Option<Alert> {
-        let field = |name: &str| quoted(entry.fields.get(name).and_then(Value::as_str).unwrap_or_default());
-        let number = |name: &str| entry.fields.get(name).and_then(Value::as_u64).unwrap_or_default();
-        let wallet = entry.wallet.as_ref().map(ToString::to_string).unwrap_or_default();
-        let (kind, text, rules) = match entry.kind.as_str() {
-            "sign.denied" => denied(entry, &wallet)?,
-            "sign.waiting" => {
-                let until = instant(number("until_ms"));
-                let (kind, what) = match field("tier").as_str() {
-                    "approval" => (Kind::ApprovalWaiting, "waits for approvers"),
-                    _ => (Kind::Hold, "is on hold"),
-                };
-                (kind, format!("{wallet}: a request {what} until {until}: {}", summary(entry)), Vec::new())
-            }
-            "sign.signed" => {
-                let admitted = admitted.filter(|admitted| admitted.wallet == entry.wallet)?;
-                let said = |name: &str| admitted.fields.get(name).and_then(Value::as_str);
-                said("tier").filter(|tier| *tier == "notify")?;
-                (Kind::Signed, format!("{wallet} signed: {}", summary(admitted)), Vec::new())
-            }
-            "freeze.applied" => {
-                let (action, scope, sequence) = (field("action"), field("scope"), number("sequence"));
-                let text = format!("order {sequence} for {scope}: {action} ({})", field("reason"));
-                (Kind::Freeze, text, Vec::new())
-            }
-            "node.unavailable" => {
-                let since = instant(number("since_ms"));
-                (Kind::NodeUnavailable, format!("node {} is away since {since}", field("node")), Vec::new())
-            }
-            "node.back" => (Kind::NodeBack, format!("node {} is attached again", field("node")), Vec::new()),
-            "node.rolled_back" => {
-                let text =
-                    format!("node {} was put back to an older state: {}", field("node"), field("reason"));
-                (Kind::Rollback, text, Vec::new())
-            }
-            _ => return None,
+        let (kind, text, rules) = told(entry, admitted)?;
+        let about = match kind {
+            Kind::Hold | Kind::ApprovalWaiting => Some(entry),
+            Kind::Signed => admitted,
+            _ => None,
         };
+        let request =
+            about.and_then(|entry| entry.fields.get("payload_hash")?.as_str().map(ToOwned::to_owned));
         Some(Alert {
             id: format!("{}/{}/{}", self.cluster, self.coordinator, entry.sequence),
             kind,
@@ -74,8 +46,60 @@ impl Teller {
             text,
             rules,
             suppressed: 0,
+            request,
         })
     }
+}
+
+/// What an entry says to people: its kind, its words, and the rules that said no.
+fn told(entry: &Entry, admitted: Option<&Entry>) -> Option<(Kind, String, Vec<Rule>)> {
+    let field = |name: &str| quoted(entry.fields.get(name).and_then(Value::as_str).unwrap_or_default());
+    let number = |name: &str| entry.fields.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let wallet = entry.wallet.as_ref().map(ToString::to_string).unwrap_or_default();
+    Some(match entry.kind.as_str() {
+        "sign.denied" => denied(entry, &wallet)?,
+        "sign.waiting" => {
+            let until = instant(number("until_ms"));
+            let (kind, what) = match field("tier").as_str() {
+                "approval" => (Kind::ApprovalWaiting, "waits for approvers"),
+                _ => (Kind::Hold, "is on hold"),
+            };
+            (kind, format!("{wallet}: a request {what} until {until}: {}", summary(entry)), Vec::new())
+        }
+        "sign.signed" => {
+            let admitted = admitted.filter(|admitted| admitted.wallet == entry.wallet)?;
+            let said = |name: &str| admitted.fields.get(name).and_then(Value::as_str);
+            said("tier").filter(|tier| *tier == "notify")?;
+            (Kind::Signed, format!("{wallet} signed: {}", summary(admitted)), Vec::new())
+        }
+        "freeze.applied" => {
+            let (action, scope, sequence) = (field("action"), field("scope"), number("sequence"));
+            let text = format!("order {sequence} for {scope}: {action} ({})", field("reason"));
+            (Kind::Freeze, text, Vec::new())
+        }
+        "node.unavailable" => {
+            let since = instant(number("since_ms"));
+            (Kind::NodeUnavailable, format!("node {} is away since {since}", field("node")), Vec::new())
+        }
+        "policy.waiting" => {
+            let (version, until) = (number("version"), instant(number("until_ms")));
+            let fields = entry.fields.get("loosens").and_then(Value::as_array);
+            let fields: Vec<_> = fields.into_iter().flatten().filter_map(Value::as_str).map(quoted).collect();
+            let fields = fields.join(", ");
+            let text =
+                format!("{wallet}: policy {version} loosens {fields}, from {until} on; a freeze stops it");
+            (Kind::PolicyWaiting, text, Vec::new())
+        }
+        "manifest.applied" => {
+            (Kind::Manifest, format!("manifest {} is in force", number("version")), Vec::new())
+        }
+        "node.back" => (Kind::NodeBack, format!("node {} is attached again", field("node")), Vec::new()),
+        "node.rolled_back" => {
+            let text = format!("node {} was put back to an older state: {}", field("node"), field("reason"));
+            (Kind::Rollback, text, Vec::new())
+        }
+        _ => return None,
+    })
 }
 
 /// What a request would do, where those are our words alone: of typed data and sign-ins they quote the caller's.
@@ -131,7 +155,7 @@ mod tests {
     use serde_json::json;
 
     /// What is told of these events, appended one after the other.
-    fn told(events: &[Event]) -> Vec<Option<Alert>> {
+    fn told_of(events: &[Event]) -> Vec<Option<Alert>> {
         let store = MemStore::new();
         for event in events {
             let _synced = update(&store, |txn| quorate_audit::append(txn, 60_000, event).map(drop)).unwrap();
@@ -165,7 +189,7 @@ mod tests {
             (&["recipients", "messages"], Kind::Denied),
         ];
         for (rules, kind) in table {
-            let alert = told(&[denied(rules)]).remove(0).unwrap();
+            let alert = told_of(&[denied(rules)]).remove(0).unwrap();
             assert_eq!(alert.kind, kind, "{rules:?}");
             assert_eq!(alert.id, "dev/c/1");
             assert_eq!(alert.rules.len(), rules.len());
@@ -175,7 +199,7 @@ mod tests {
                 assert_eq!(rule.requested == "canary", numbers, "{}", rule.rule);
             }
         }
-        let text = told(&[denied(&["recipients"])]).remove(0).unwrap().json().unwrap();
+        let text = told_of(&[denied(&["recipients"])]).remove(0).unwrap().json().unwrap();
         assert!(!text.contains("canary"), "{text}");
     }
 
@@ -187,7 +211,7 @@ mod tests {
         };
         let signed = |at: u64| Event::new("sign.signed").wallet(&wallet).field("admitted_by", at);
         let other = Event::new("sign.signed").wallet(&"v".parse().unwrap()).field("admitted_by", 3_u64);
-        let told = told(&[allowed("instant"), signed(1), allowed("notify"), signed(3), other]);
+        let told = told_of(&[allowed("instant"), signed(1), allowed("notify"), signed(3), other]);
         let kinds: Vec<_> = told.iter().map(|alert| alert.as_ref().map(|alert| alert.kind)).collect();
         assert_eq!(kinds, [None, None, None, Some(Kind::Signed), None]);
         assert_eq!(told[3].as_ref().unwrap().text, "w signed: pays 3 USDC");
@@ -195,10 +219,14 @@ mod tests {
 
     #[test]
     fn what_waits_and_what_happens_to_nodes_and_orders_is_told() {
-        let waiting =
-            |tier: &str| Event::new("sign.waiting").field("tier", tier).field("until_ms", 61_000_u64);
+        let waiting = |tier: &str| {
+            Event::new("sign.waiting")
+                .field("tier", tier)
+                .field("until_ms", 61_000_u64)
+                .field("summary", "sign in")
+        };
         let order = Event::new("freeze.applied").field("action", "freeze").field("scope", "all");
-        let told = told(&[
+        let told = told_of(&[
             waiting("delay"),
             waiting("approval"),
             order,
@@ -207,6 +235,8 @@ mod tests {
             Event::new("node.rolled_back").field("node", "agent-1"),
             Event::new("policy.applied"),
             Event::new("sign.denied"),
+            Event::new("policy.waiting").field("version", 4_u64).field("loosens", json!(["recipients"])),
+            Event::new("manifest.applied").field("version", 2_u64),
         ]);
         let kinds: Vec<_> = told.iter().map(|alert| alert.as_ref().map(|alert| alert.kind)).collect();
         let expected = [
@@ -218,9 +248,13 @@ mod tests {
             Some(Kind::Rollback),
             None,
             None,
+            Some(Kind::PolicyWaiting),
+            Some(Kind::Manifest),
         ];
         assert_eq!(kinds, expected);
         let text = &told[0].as_ref().unwrap().text;
         assert!(text.ends_with("is on hold until 1970-01-01T00:01:01Z: typed data or a message"), "{text}");
+        let text = &told[8].as_ref().unwrap().text;
+        assert!(text.contains("policy 4 loosens recipients, from 1970"), "{text}");
     }
 }

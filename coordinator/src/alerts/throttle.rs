@@ -1,4 +1,5 @@
-//! One alert of a kind for a wallet at a time: more are counted, and told together when the time is over.
+//! One alert of a kind for a wallet at a time: more are counted, and told together when the time is over. Where a request waits
+//! for people, or was signed and told, each request counts for itself: a decoy must not hide the one that matters.
 
 use std::collections::HashMap;
 
@@ -8,7 +9,10 @@ use quorate_types::{UnixMillis, WalletId};
 /// Kinds and wallets that are told apart: a bound on memory. Beyond it wallets are thrown together.
 const MAX_OPEN: usize = 10_000;
 
-type Name = (Kind, Option<WalletId>);
+/// What people decide, which is seldom, and what must not be missed.
+const ALWAYS: [Kind; 3] = [Kind::Freeze, Kind::PolicyWaiting, Kind::Manifest];
+
+type Name = (Kind, Option<WalletId>, Option<String>);
 
 pub(super) struct Throttle {
     window_ms: u64,
@@ -29,12 +33,12 @@ impl Throttle {
 
     /// The alert, where none of its kind was told for its wallet of late.
     pub(super) fn pass(&mut self, alert: Alert, now: UnixMillis) -> Option<Alert> {
-        if self.window_ms == 0 {
+        if self.window_ms == 0 || ALWAYS.contains(&alert.kind) {
             return Some(alert);
         }
-        let mut name = (alert.kind, alert.wallet.clone());
+        let mut name = (alert.kind, alert.wallet.clone(), alert.request.clone());
         if self.open.len() >= MAX_OPEN && !self.open.contains_key(&name) {
-            name.1 = None;
+            (name.1, name.2) = (None, None);
         }
         if let Some(window) = self.open.get_mut(&name) {
             window.count = window.count.saturating_add(1);
@@ -80,6 +84,7 @@ mod tests {
             text: String::new(),
             rules: Vec::new(),
             suppressed: 0,
+            request: None,
         }
     }
 
@@ -103,6 +108,24 @@ mod tests {
         assert_eq!(throttle.due(2002).len(), 1);
         assert!(throttle.due(3002).is_empty() && throttle.open.is_empty(), "nothing is kept of what is over");
         assert!(throttle.pass(alert(Kind::Velocity, "w", 904), 3003).is_some());
+    }
+
+    #[test]
+    fn no_decoy_hides_a_request_that_waits_nor_an_order() {
+        let mut throttle = Throttle::new(1000);
+        let hold = |request: &str, sequence| Alert {
+            request: Some(request.to_owned()),
+            ..alert(Kind::Hold, "w", sequence)
+        };
+        assert!(throttle.pass(hold("decoy", 1), 0).is_some());
+        assert!(throttle.pass(hold("real", 2), 1).is_some());
+        assert!(throttle.pass(hold("decoy", 3), 2).is_none(), "told before");
+        for kind in ALWAYS {
+            assert!(
+                throttle.pass(alert(kind, "w", 4), 3).is_some()
+                    && throttle.pass(alert(kind, "w", 5), 3).is_some()
+            );
+        }
     }
 
     #[test]

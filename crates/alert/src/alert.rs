@@ -29,6 +29,9 @@ pub struct Alert {
     pub rules: Vec<Rule>,
     /// How many more of the kind there were for this wallet, and were not told each.
     pub suppressed: u64,
+    /// The request it is about, where each is to be told: told apart by it, and never sent.
+    #[serde(skip)]
+    pub request: Option<String>,
 }
 
 /// A rule that said no, with its numbers.
@@ -72,6 +75,10 @@ pub enum Kind {
     Hold,
     /// A request was signed of which policy says that people are told.
     Signed,
+    /// A policy that loosens the one in force waits, and can still be stopped.
+    PolicyWaiting,
+    /// A manifest is in force: who the operators are may have changed.
+    Manifest,
 }
 
 impl Kind {
@@ -89,6 +96,8 @@ impl Kind {
             Self::ApprovalWaiting => "approval_waiting",
             Self::Hold => "hold",
             Self::Signed => "signed",
+            Self::PolicyWaiting => "policy_waiting",
+            Self::Manifest => "manifest",
         }
     }
 }
@@ -158,6 +167,7 @@ pub(crate) mod tests {
                 resets_at_ms: Some(1_800_000_060_000),
             }],
             suppressed: 3,
+            request: None,
         }
     }
 

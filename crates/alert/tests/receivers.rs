@@ -31,6 +31,7 @@ fn alert() -> Alert {
         text: "order 1 for all: freeze (é)".to_owned(),
         rules: Vec::new(),
         suppressed: 0,
+        request: None,
     }
 }
 

@@ -43,6 +43,18 @@ pub enum FreezeError {
         /// the sequence offered
         offered: u64,
     },
+    /// So far beyond the last one that no number would be left for later ones.
+    #[error(
+        "sequence: {offered} for {scope} is too far beyond {seen}, the last one seen; use the next number"
+    )]
+    Leap {
+        /// what it is about
+        scope: Scope,
+        /// the sequence of the order that counts; 0 for none
+        seen: u64,
+        /// the sequence offered
+        offered: u64,
+    },
     /// The wallet is retired, for ever.
     #[error("scope: {0} is retired, and no order changes that")]
     Retired(Scope),

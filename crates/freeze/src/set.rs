@@ -10,6 +10,10 @@ use crate::{FreezeError, Scope, SignedFreeze};
 /// Most scopes orders are kept for, lifted ones too. `all` has room besides.
 pub const MAX_SCOPES: usize = 10_000;
 
+/// How far an order's number may lie beyond the last one seen for its scope, which is more than anybody misses. Without a
+/// bound whoever can lift once could take the last number there is, and nothing were ever frozen again.
+pub const MAX_LEAP: u64 = 1 << 20;
+
 /// The order that counts for each scope.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FrozenSet(BTreeMap<Scope, SignedFreeze>);
@@ -19,7 +23,7 @@ impl FrozenSet {
     ///
     /// # Errors
     /// [`FreezeError::Stale`] or [`FreezeError::Fork`] where it does not come after the one that counts for its scope;
-    /// [`FreezeError::Retired`] where nothing can; [`FreezeError::TooMany`] where there is no room.
+    /// [`FreezeError::Leap`] where it comes much too far after it, unless it retires; [`FreezeError::Retired`] where nothing can; [`FreezeError::TooMany`] where there is no room.
     pub fn apply(&mut self, order: SignedFreeze) -> Result<bool, FreezeError> {
         if !self.would_change(&order)? {
             return Ok(false);
@@ -28,12 +32,21 @@ impl FrozenSet {
         Ok(true)
     }
 
+    /// Takes back in what this machine obeyed before.
+    pub fn restore(&mut self, order: SignedFreeze) {
+        self.0.insert(order.scope().clone(), order);
+    }
+
     /// Whether [`FrozenSet::apply`] would change anything.
     ///
     /// # Errors
     /// As [`FrozenSet::apply`].
     pub fn would_change(&self, order: &SignedFreeze) -> Result<bool, FreezeError> {
         let scope = order.scope();
+        let seen = self.0.get(scope).map_or(0, SignedFreeze::sequence);
+        if !order.is_retirement() && order.sequence() > seen.saturating_add(MAX_LEAP) {
+            return Err(FreezeError::Leap { scope: scope.clone(), seen, offered: order.sequence() });
+        }
         let Some(present) = self.0.get(scope) else {
             let full = self.0.len() >= MAX_SCOPES && *scope != Scope::All;
             return if full { Err(FreezeError::TooMany(MAX_SCOPES)) } else { Ok(true) };

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use proptest::prelude::*;
-use quorate_freeze::{Action, FreezeError, FrozenSet, Order, RULE, Scope, SignedFreeze, judge};
+use quorate_freeze::{Action, FreezeError, FrozenSet, MAX_LEAP, Order, RULE, Scope, SignedFreeze, judge};
 use quorate_intent::decode;
 use quorate_manifest::{
     CoordinatorDraft, Manifest, ManifestDraft, Namespace, PersonDraft, QuorumDraft, SignedDocument, sign,
@@ -174,11 +174,21 @@ fn a_replayed_or_stale_order_is_refused_and_the_same_again_changes_nothing() {
 }
 
 #[test]
-fn nobody_freezes_beyond_what_the_operators_can_lift() {
+fn nobody_takes_the_last_number_there_is() {
     let mut set = FrozenSet::default();
-    assert_eq!(set.apply(signed("all", u64::MAX, Action::Freeze)), Ok(true));
-    assert_eq!(set.apply(signed("all", u64::MAX, Action::Unfreeze)), Ok(true));
-    assert!(set.apply(signed("all", u64::MAX, Action::Freeze)).is_err());
+    for action in [Action::Freeze, Action::Unfreeze] {
+        let refused = set.apply(signed("all", u64::MAX, action));
+        assert!(matches!(refused, Err(FreezeError::Leap { seen: 0, offered: u64::MAX, .. })), "{refused:?}");
+    }
+    assert!(matches!(set.apply(signed("all", MAX_LEAP + 1, Action::Freeze)), Err(FreezeError::Leap { .. })));
+    assert_eq!(set.apply(signed("all", MAX_LEAP, Action::Freeze)), Ok(true));
+    assert_eq!(set.apply(signed("all", MAX_LEAP, Action::Unfreeze)), Ok(true));
+    assert_eq!(set.apply(signed("all", MAX_LEAP + 1, Action::Freeze)), Ok(true));
+    // A retirement is the last order anyway; and what was obeyed once comes back from the disk whatever its number.
+    assert_eq!(set.apply(signed("wallet/w", u64::MAX, Action::Retire)), Ok(true));
+    let mut again = FrozenSet::default();
+    again.restore(signed("all", 3 * MAX_LEAP, Action::Freeze));
+    assert_eq!(again.highest(), 3 * MAX_LEAP);
 }
 
 #[test]

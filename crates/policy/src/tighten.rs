@@ -121,7 +121,9 @@ fn slows(old: &Velocity, new: &Velocity) -> bool {
     (&old.window, old.per) == (&new.window, new.per) && new.max <= old.max && counts_as_much
 }
 
-/// An asset without a line is signed at once, so a line more asks more. One that is changed could ask less.
+/// An asset without a line is signed at once, so a line more asks more. One that is changed could ask less; and where a line
+/// has something wait for time, one more could have it wait for people in its stead.
 fn people_are_asked(old: &Policy, new: &[Tiers]) -> bool {
-    among(new, &old.tiers, PartialEq::eq)
+    let holds = old.tiers.iter().any(|line| line.delay.is_some());
+    among(new, &old.tiers, PartialEq::eq) && (!holds || new.len() == old.tiers.len())
 }

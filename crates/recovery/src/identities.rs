@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use age::plugin::{self, IdentityPluginV1};
 use age::secrecy::SecretString;
@@ -25,10 +26,12 @@ pub enum IdentitiesError {
     NoPlugin(String),
 }
 
-/// What a plugin is told where it asks: the PIN of its token, and nothing else. Nobody is prompted.
+/// What a plugin is told where it asks: the PIN of its token, and nothing else, and once for each file: a token locks itself
+/// after a few wrong ones. Nobody is prompted.
 #[derive(Clone)]
 pub struct Answers {
     pin: Option<Arc<Zeroizing<String>>>,
+    told: Arc<AtomicBool>,
     show: fn(&str),
 }
 
@@ -36,7 +39,7 @@ impl Answers {
     /// `pin` is the token's, where it asks for one. `show` is given what a plugin wants a person to read, such as that
     /// the token waits for a touch.
     pub fn new(pin: Option<Zeroizing<String>>, show: fn(&str)) -> Self {
-        Self { pin: pin.map(Arc::new), show }
+        Self { pin: pin.map(Arc::new), told: Arc::default(), show }
     }
 }
 
@@ -57,8 +60,10 @@ impl Callbacks for Answers {
 
     fn request_passphrase(&self, description: &str) -> Option<SecretString> {
         match &self.pin {
-            Some(pin) => Some(SecretString::from(pin.as_str().to_owned())),
-            None => {
+            Some(pin) if !self.told.swap(true, Ordering::Relaxed) => {
+                Some(SecretString::from(pin.as_str().to_owned()))
+            }
+            _ => {
                 (self.show)(description);
                 None
             }
@@ -67,7 +72,10 @@ impl Callbacks for Answers {
 }
 
 /// Identities, any of which may open a file.
-pub struct Identities(Vec<Box<dyn age::Identity>>);
+pub struct Identities {
+    any: Vec<Box<dyn age::Identity>>,
+    told: Arc<AtomicBool>,
+}
 
 impl Identities {
     /// Reads the text of a file as `age-keygen`, a plugin, or `quorate recovery combine` writes it.
@@ -94,17 +102,22 @@ impl Identities {
                 .map_err(|_| IdentitiesError::NoPlugin(format!("age-plugin-{name}")))?;
             found.push(Box::new(plugin));
         }
-        if found.is_empty() { Err(IdentitiesError::Empty) } else { Ok(Self(found)) }
+        if found.is_empty() {
+            return Err(IdentitiesError::Empty);
+        }
+        Ok(Self { any: found, told: Arc::clone(&answers.told) })
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &dyn age::Identity> {
-        self.0.iter().map(AsRef::as_ref)
+    /// To open one file with.
+    pub(crate) fn for_file(&self) -> impl Iterator<Item = &dyn age::Identity> {
+        self.told.store(false, Ordering::Relaxed);
+        self.any.iter().map(AsRef::as_ref)
     }
 }
 
 impl From<x25519::Identity> for Identities {
     fn from(identity: x25519::Identity) -> Self {
-        Self(vec![Box::new(identity)])
+        Self { any: vec![Box::new(identity)], told: Arc::default() }
     }
 }
 
@@ -114,7 +127,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<usize, IdentitiesError> {
-        Identities::read(text, &Answers::new(None, |_| ())).map(|identities| identities.0.len())
+        Identities::read(text, &Answers::new(None, |_| ())).map(|identities| identities.any.len())
     }
 
     #[test]
@@ -126,6 +139,16 @@ mod tests {
         assert_eq!(read("# nothing\n"), Err(IdentitiesError::Empty));
         assert_eq!(read(&format!("{one}\nage1notone\n")), Err(IdentitiesError::Malformed(2)));
         assert_eq!(read("AGE-PLUGIN-\n"), Err(IdentitiesError::Malformed(1)));
+    }
+
+    #[test]
+    fn the_pin_is_told_once_for_a_file() {
+        let answers = Answers::new(Some(Zeroizing::new("271828".to_owned())), |_| ());
+        assert!(answers.request_passphrase("PIN").is_some());
+        assert!(answers.clone().request_passphrase("wrong PIN, again").is_none());
+        let identities = Identities { any: Vec::new(), told: Arc::clone(&answers.told) };
+        assert_eq!(identities.for_file().count(), 0);
+        assert!(answers.request_passphrase("PIN").is_some());
     }
 
     #[test]

@@ -155,7 +155,7 @@ pub fn open_sealed(sealed: &[u8], identities: &Identities) -> Result<Zeroizing<V
     }
     let broken = |error: &dyn std::fmt::Display| PackageError::NotSealed(error.to_string());
     let decryptor = age::Decryptor::new(ArmoredReader::new(sealed)).map_err(|error| broken(&error))?;
-    let mut reader = decryptor.decrypt(identities.iter()).map_err(|error| match error {
+    let mut reader = decryptor.decrypt(identities.for_file()).map_err(|error| match error {
         age::DecryptError::NoMatchingKeys | age::DecryptError::KeyDecryptionFailed => {
             PackageError::WrongIdentity
         }

@@ -140,9 +140,13 @@ fn a_cosigned_checkpoint_finds_every_kind_of_tampering() {
     // Checkpoints that prove nothing.
     let eve = NodeKey::generate(&mut OsRng);
     for (name, text, words) in [
-        ("one", note(&lines, &both[..1], "coordinator-1"), "1 of the manifest's nodes cosigned it, 2 must"),
-        ("twice", note(&lines, &[both[0], both[0]], "coordinator-1"), "1 of the manifest's nodes"),
-        ("eve", note(&lines, &[both[0], ("service-1", &eve)], "coordinator-1"), "1 of the manifest's nodes"),
+        (
+            "one",
+            note(&lines, &both[..1], "coordinator-1"),
+            "1 of the manifest's agent and service nodes cosigned it, 2 must",
+        ),
+        ("twice", note(&lines, &[both[0], both[0]], "coordinator-1"), "1 of the manifest's agent"),
+        ("eve", note(&lines, &[both[0], ("service-1", &eve)], "coordinator-1"), "1 of the manifest's agent"),
         ("other", note(&lines, &both, "coordinator-2"), "no coordinator's log"),
         ("bent", note(&lines, &both, "coordinator-1").replace("\n7\n", "\n6\n"), "does not hold"),
     ] {

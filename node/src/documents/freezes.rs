@@ -36,7 +36,7 @@ fn read(set: &mut FrozenSet, key: &[u8], value: &[u8]) -> Result<(), DocumentsEr
     if order.scope().to_string().as_bytes() != key {
         return Err(DocumentsError::Malformed(KIND));
     }
-    set.apply(order)?;
+    set.restore(order);
     Ok(())
 }
 

@@ -210,14 +210,19 @@ impl Documents {
         activate: impl FnOnce(&mut dyn Txn) -> Result<T, E>,
     ) -> Result<(T, quorate_store::Durable), E> {
         let _changing = self.change();
+        // First, so that there is no moment at which the wallet may sign by it.
+        let policies = || self.policies.write().unwrap_or_else(PoisonError::into_inner);
+        let before = policies().remove(wallet);
         let done = update(&*self.store, |txn| {
             for table in [TABLE, waiting::TABLE] {
                 txn.delete(table, wallet.as_str().as_bytes())?;
             }
             activate(txn)
-        })?;
-        self.policies.write().unwrap_or_else(PoisonError::into_inner).remove(wallet);
-        Ok(done)
+        });
+        if let (Err(_), Some(before)) = (&done, before) {
+            policies().insert(wallet.clone(), before);
+        }
+        done
     }
 
     /// The policy in force, where the document is it. That takes no signatures: it changes nothing.

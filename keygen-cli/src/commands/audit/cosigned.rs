@@ -6,6 +6,7 @@ use clap::Args;
 use quorate_audit::Checkpoint;
 use quorate_manifest::Manifest;
 use quorate_session::{Note, log_origin};
+use quorate_types::Role;
 
 use crate::commands::policy::instant;
 use crate::files;
@@ -20,9 +21,9 @@ pub(crate) struct Cosigned {
     /// The manifest whose nodes' keys it is checked with: your own copy
     #[arg(long, value_name = "FILE", requires = "cosigned")]
     manifest: Option<PathBuf>,
-    /// How many of its nodes must have cosigned it
-    #[arg(long, value_name = "COUNT", default_value_t = 2)]
-    cosigners: usize,
+    /// How many of its agent and service nodes must have cosigned it [default: more than half]
+    #[arg(long, value_name = "COUNT")]
+    cosigners: Option<usize>,
 }
 
 impl Cosigned {
@@ -44,13 +45,15 @@ impl Cosigned {
             );
             return Err(named(Refusal::invalid(reason)));
         }
-        let keys = manifest.nodes().iter().map(|node| (&node.id, &node.key));
+        // Cold nodes are away for long, so one could be shown another log. Two majorities of the others share a node.
+        let witnesses: Vec<_> = manifest.nodes().iter().filter(|node| node.role != Role::Cold).collect();
+        let need = self.cosigners.unwrap_or(witnesses.len() / 2 + 1).max(1);
+        let keys = witnesses.iter().map(|node| (&node.id, &node.key));
         let cosigners = note.cosigners(cluster, keys).or_invalid(file.display()).map_err(named)?;
-        if self.cosigners == 0 || cosigners.len() < self.cosigners {
+        if cosigners.len() < need {
             let reason = format!(
-                "{} of the manifest's nodes cosigned it, {} must",
-                cosigners.len(),
-                self.cosigners.max(1)
+                "{} of the manifest's agent and service nodes cosigned it, {need} must",
+                cosigners.len()
             );
             return Err(named(Refusal::invalid(reason)));
         }
