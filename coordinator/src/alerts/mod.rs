@@ -20,6 +20,8 @@ use crate::error::OpError;
 
 pub use config::AlertsConfig;
 pub(crate) use config::{Addressee, open};
+#[cfg(test)]
+pub(crate) use outbox::Letter;
 pub(crate) use outbox::{Dead, Outbox};
 
 /// Starts telling the receivers, from where the log was read to.

@@ -14,9 +14,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::rig::{LARGE, PAYEE, Rig, SMALL, STRANGER, caller, payment, signature_of};
-use crate::alerts::{AlertsConfig, open, start};
+use crate::alerts::{AlertsConfig, Letter, open, start};
 use crate::error::OpError;
 use crate::ops::dead_letters;
+use crate::records::page;
 
 /// A server that answers each POST with the next status, 0 for never, and then with 200.
 struct Server {
@@ -88,6 +89,18 @@ async fn deny(rig: &Rig, key: &str) {
     rig.sign(key, payment(LARGE, PAYEE)).await.unwrap();
 }
 
+/// Waits until no letter is left: a receiver has an alert before its answer is back, and one that stops in between sends it
+/// again after the next start.
+async fn everything_is_told(rig: &Rig) {
+    let left = || rig.core.db.read(|read| page::<Letter>(read, &[], 1));
+    let told = async {
+        while !left().await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_denial_is_told_with_its_numbers_and_its_place_in_the_log() {
     let rig = Rig::new();
@@ -120,6 +133,7 @@ async fn what_did_not_arrive_is_sent_again_also_after_a_crash() {
     let (again, later) = (server.next().await, server.next().await);
     assert_eq!(again["id"], first["id"]);
     assert_eq!(later["id"], "demo/coordinator-1/3");
+    everything_is_told(&rig).await;
     stop.cancel();
     // And what arrived is not sent after the next start.
     let rig = rig.restarted();
