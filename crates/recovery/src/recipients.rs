@@ -34,7 +34,6 @@ pub enum RecipientsError {
 pub struct Recipients {
     x25519: Vec<x25519::Recipient>,
     plugins: Vec<RecipientPluginV1<NoCallbacks>>,
-    count: usize,
 }
 
 impl Recipients {
@@ -59,12 +58,7 @@ impl Recipients {
                 .map_err(|_| RecipientsError::NoPlugin(format!("age-plugin-{name}")))
         };
         let plugins = names.into_iter().map(find).collect::<Result<_, _>>()?;
-        Ok(Self { x25519, plugins, count: texts.len() })
-    }
-
-    /// How many there are.
-    pub const fn count(&self) -> usize {
-        self.count
+        Ok(Self { x25519, plugins })
     }
 
     /// Seals `plaintext` as an armored age file.

@@ -51,7 +51,6 @@ pub struct SweepPolicy {
     pub version: u64,
     /// Names it in transcripts.
     pub hash: B256,
-    expires: Option<Timestamp>,
     destinations: BTreeMap<ChainId, Address>,
 }
 
@@ -82,7 +81,7 @@ impl SweepPolicy {
             );
             return Err(invalid("expires", reason));
         }
-        Ok(Self { version: draft.version, hash: document.hash(Namespace::Sweep), expires, destinations })
+        Ok(Self { version: draft.version, hash: document.hash(Namespace::Sweep), destinations })
     }
 
     /// Checks a policy before anybody signs it.
@@ -93,11 +92,6 @@ impl SweepPolicy {
         let draft = Draft::parse(body)?;
         draft.expires()?;
         draft.destinations().map(drop)
-    }
-
-    /// When it is no longer to be used, in Unix milliseconds. None: never.
-    pub fn expires_at_ms(&self) -> Option<UnixMillis> {
-        self.expires.and_then(|expires| expires.as_millisecond().try_into().ok())
     }
 
     /// Where money goes on a chain. None where the policy names no address there.
