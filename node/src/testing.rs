@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use quorate_manifest::{
-    CoordinatorDraft, GroupDraft, ManifestDraft, Namespace, NodeDraft, PersonDraft, QuorumDraft,
-    SignedDocument, sign,
+    CoordinatorDraft, GroupDraft, ManifestDraft, Namespace, NodeDraft, PersonDraft, SignedDocument, sign,
 };
 use quorate_mpc::{CoreShare, Moduli, Party, fixtures, generate_key};
 use quorate_policy::SignedPolicy;
@@ -54,18 +53,13 @@ impl Cluster {
         };
         let [agent, service, cold] = NODES.map(str::to_owned);
         let draft = ManifestDraft {
-            manifest: "quorate/v1".to_owned(),
-            cluster: "dev".to_owned(),
-            version: 1,
             dev: true,
             nodes: Role::ALL.map(node).to_vec(),
             groups: vec![GroupDraft { id: "g".to_owned(), agent, service, cold }],
-            operators: vec![person("olga", &operator)],
             approvers: Vec::new(),
-            custodians: vec![],
-            quorum: QuorumDraft { operators: 1 },
             recovery: vec![custodian.to_public().to_string()],
             coordinators: vec![CoordinatorDraft { id: "coordinator-1".to_owned() }],
+            ..ManifestDraft::new("dev", vec![person("olga", &operator)])
         };
         Self { operator, keys, custodian, draft, clock: ManualClock::at(1_000) }
     }

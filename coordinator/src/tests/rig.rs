@@ -6,7 +6,7 @@ use k256::ecdsa::SigningKey;
 use quorate_ledger::{Entry, IdempotencyKey};
 use quorate_manifest::{
     CoordinatorDraft, GroupDraft, ManifestDraft, Namespace, NodeDraft, PersonDraft, PersonKey, Pinned,
-    QuorumDraft, SignedDocument, sign,
+    SignedDocument, sign,
 };
 use quorate_policy::SignedPolicy;
 use quorate_proto::v1;
@@ -74,10 +74,7 @@ pub(super) fn root() -> PersonKey {
 pub(super) fn manifest(version: u64) -> SignedDocument {
     let person = PersonDraft { name: "olga".to_owned(), key: root().to_string() };
     let draft = ManifestDraft {
-        manifest: quorate_manifest::FORMAT.to_owned(),
-        cluster: "demo".to_owned(),
         version,
-        dev: false,
         nodes: Role::ALL.map(node_draft).to_vec(),
         groups: vec![GroupDraft {
             id: "g".to_owned(),
@@ -85,12 +82,12 @@ pub(super) fn manifest(version: u64) -> SignedDocument {
             service: "service-1".to_owned(),
             cold: "cold-1".to_owned(),
         }],
-        operators: vec![person, PersonDraft { name: "otto".to_owned(), key: second_key().to_string() }],
-        approvers: vec![],
-        custodians: vec![],
-        quorum: QuorumDraft { operators: 1 },
         recovery: vec![RECIPIENT.to_owned()],
         coordinators: vec![CoordinatorDraft { id: "coordinator-1".to_owned() }],
+        ..ManifestDraft::new(
+            "demo",
+            vec![person, PersonDraft { name: "otto".to_owned(), key: second_key().to_string() }],
+        )
     };
     signed(draft.to_yaml().unwrap(), Namespace::Manifest)
 }

@@ -3,7 +3,7 @@
 
 use quorate_approval::{ApprovalError, ApprovalRequest, MAX_APPROVAL_MS, Nonce, SignedApproval, Subject};
 use quorate_manifest::{
-    CoordinatorDraft, Manifest, ManifestDraft, Namespace, PersonDraft, QuorumDraft, SignedDocument, sign,
+    CoordinatorDraft, Manifest, ManifestDraft, Namespace, PersonDraft, SignedDocument, sign,
 };
 use quorate_types::{B256, WalletId};
 use ssh_key::PrivateKey;
@@ -25,18 +25,9 @@ fn person(name: &str, seed: u8) -> PersonDraft {
 /// Operator alice; approvers anne and ben.
 fn manifest(cluster: &str) -> Manifest {
     let draft = ManifestDraft {
-        manifest: "quorate/v1".to_owned(),
-        cluster: cluster.to_owned(),
-        version: 1,
-        dev: false,
-        nodes: vec![],
-        groups: vec![],
-        operators: vec![person("alice", ALICE)],
         approvers: vec![person("anne", ANNE), person("ben", BEN)],
-        custodians: vec![],
-        quorum: QuorumDraft { operators: 1 },
-        recovery: vec![],
         coordinators: vec![CoordinatorDraft { id: "c".to_owned() }],
+        ..ManifestDraft::new(cluster, vec![person("alice", ALICE)])
     };
     Manifest::parse(draft.to_yaml().unwrap().as_bytes()).unwrap()
 }

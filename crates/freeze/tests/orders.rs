@@ -28,18 +28,10 @@ fn person(name: &str, seed: u8) -> PersonDraft {
 /// Operators alice and bob, both needed; approver anne.
 fn manifest() -> Manifest {
     let draft = ManifestDraft {
-        manifest: "quorate/v1".to_owned(),
-        cluster: "prod".to_owned(),
-        version: 1,
-        dev: false,
-        nodes: vec![],
-        groups: vec![],
-        operators: vec![person("alice", ALICE), person("bob", BOB)],
         approvers: vec![person("anne", ANNE)],
-        custodians: vec![],
         quorum: QuorumDraft { operators: 2 },
-        recovery: vec![],
         coordinators: vec![CoordinatorDraft { id: "c".to_owned() }],
+        ..ManifestDraft::new("prod", vec![person("alice", ALICE), person("bob", BOB)])
     };
     Manifest::parse(draft.to_yaml().unwrap().as_bytes()).unwrap()
 }

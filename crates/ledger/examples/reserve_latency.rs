@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 
 use quorate_intent::{Action, Authorization, AuthorizationKind, Intent, Validity, token_by_symbol};
 use quorate_ledger::{Before, Claim, IdempotencyKey, claim, reserve_releasing};
-use quorate_manifest::{
-    Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
-};
+use quorate_manifest::{Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, SignedDocument, sign};
 use quorate_policy::{Decision, Facts, SignedPolicy, evaluate};
 use quorate_store::{Binding, Kek, Store, open};
 use quorate_types::{Address, B256, U256, WalletId};
@@ -28,18 +26,8 @@ fn policy() -> SignedPolicy {
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&[1; 32]));
     let operator = PersonKey::try_from(key.public_key()).unwrap().to_string();
     let manifest = ManifestDraft {
-        manifest: quorate_manifest::FORMAT.to_owned(),
-        cluster: "bench".to_owned(),
-        version: 1,
         dev: true,
-        nodes: vec![],
-        groups: vec![],
-        operators: vec![PersonDraft { name: "operator".to_owned(), key: operator }],
-        approvers: vec![],
-        quorum: QuorumDraft { operators: 1 },
-        recovery: vec![],
-        custodians: vec![],
-        coordinators: vec![],
+        ..ManifestDraft::new("bench", vec![PersonDraft { name: "operator".to_owned(), key: operator }])
     };
     let manifest = Manifest::parse(manifest.to_yaml().unwrap().as_bytes()).unwrap();
     let signature = sign(body.as_bytes(), Namespace::Policy, &key).unwrap();

@@ -93,6 +93,24 @@ pub struct CoordinatorDraft {
 }
 
 impl ManifestDraft {
+    /// A first version that names nobody but its operators, any one of whom signs.
+    pub fn new(cluster: impl Into<String>, operators: Vec<PersonDraft>) -> Self {
+        Self {
+            manifest: crate::FORMAT.to_owned(),
+            cluster: cluster.into(),
+            version: 1,
+            dev: false,
+            nodes: Vec::new(),
+            groups: Vec::new(),
+            operators,
+            approvers: Vec::new(),
+            custodians: Vec::new(),
+            quorum: QuorumDraft { operators: 1 },
+            recovery: Vec::new(),
+            coordinators: Vec::new(),
+        }
+    }
+
     /// Reads YAML for its shape only; [`Manifest::parse`] checks what it says.
     ///
     /// # Errors

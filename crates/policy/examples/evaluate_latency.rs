@@ -14,9 +14,7 @@ use std::time::Instant;
 use quorate_intent::{
     Action, AssetId, Authorization, AuthorizationKind, Intent, Once, Validity, token_by_symbol,
 };
-use quorate_manifest::{
-    Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
-};
+use quorate_manifest::{Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, SignedDocument, sign};
 use quorate_policy::{Counted, Decision, Facts, History, Past, SignedPolicy, evaluate};
 use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
 use ssh_key::PrivateKey;
@@ -40,18 +38,8 @@ fn policy() -> SignedPolicy {
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&[1; 32]));
     let operator = PersonKey::try_from(key.public_key()).unwrap().to_string();
     let manifest = ManifestDraft {
-        manifest: quorate_manifest::FORMAT.to_owned(),
-        cluster: "bench".to_owned(),
-        version: 1,
         dev: true,
-        nodes: vec![],
-        groups: vec![],
-        operators: vec![PersonDraft { name: "operator".to_owned(), key: operator }],
-        approvers: vec![],
-        custodians: vec![],
-        quorum: QuorumDraft { operators: 1 },
-        recovery: vec![],
-        coordinators: vec![],
+        ..ManifestDraft::new("bench", vec![PersonDraft { name: "operator".to_owned(), key: operator }])
     };
     let manifest = Manifest::parse(manifest.to_yaml().unwrap().as_bytes()).unwrap();
     let signature = sign(body.as_bytes(), Namespace::Policy, &key).unwrap();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use quorate_manifest::{
-    CoordinatorDraft, FORMAT, Manifest as Checked, ManifestDraft, Namespace, PersonDraft, QuorumDraft,
+    CoordinatorDraft, Manifest as Checked, ManifestDraft, Namespace, PersonDraft, QuorumDraft,
 };
 use quorate_proto::v1;
 use quorate_types::{ClusterId, NodeId};
@@ -90,24 +90,23 @@ pub(crate) async fn run(command: Manifest, globals: &Globals) -> Result<Answer, 
     }
 }
 
-fn new(command: New) -> Result<Answer, Refusal> {
+/// Each with the key in their file.
+fn people(named: Vec<(String, PathBuf)>) -> Result<Vec<PersonDraft>, Refusal> {
     let person = |(name, path): (String, PathBuf)| {
         let key = files::read_text(&path)?.trim().to_owned();
         Ok(PersonDraft { name, key })
     };
+    named.into_iter().map(person).collect()
+}
+
+fn new(command: New) -> Result<Answer, Refusal> {
     let draft = ManifestDraft {
-        manifest: FORMAT.to_owned(),
-        cluster: command.cluster.to_string(),
-        version: 1,
-        dev: false,
-        nodes: Vec::new(),
-        groups: Vec::new(),
-        operators: command.operators.into_iter().map(person).collect::<Result<_, Refusal>>()?,
-        approvers: command.approvers.into_iter().map(person).collect::<Result<_, Refusal>>()?,
-        custodians: command.custodians.into_iter().map(person).collect::<Result<_, Refusal>>()?,
+        approvers: people(command.approvers)?,
+        custodians: people(command.custodians)?,
         quorum: QuorumDraft { operators: command.quorum },
         recovery: command.recovery,
         coordinators: command.coordinator.iter().map(|id| CoordinatorDraft { id: id.to_string() }).collect(),
+        ..ManifestDraft::new(command.cluster.to_string(), people(command.operators)?)
     };
     let yaml = draft.to_yaml().or_invalid("this manifest would be refused")?;
     files::create(&command.out, yaml.as_bytes(), Mode::Public)?;

@@ -3,8 +3,7 @@
 use std::fs;
 
 use quorate_manifest::{
-    CoordinatorDraft, FORMAT, GroupDraft, ManifestDraft, Namespace, NodeDraft, PersonDraft, Pinned,
-    QuorumDraft,
+    CoordinatorDraft, GroupDraft, ManifestDraft, Namespace, NodeDraft, PersonDraft, Pinned,
 };
 
 use super::layout::{CLUSTER, COORDINATOR, GROUP, Layout, NODES};
@@ -21,19 +20,17 @@ pub(super) fn write(
 ) -> Result<(), Refusal> {
     let [agent, service, cold] = NODES.map(|(id, _)| id.to_owned());
     let draft = ManifestDraft {
-        manifest: FORMAT.to_owned(),
-        cluster: CLUSTER.to_owned(),
-        version: 1,
         dev: true,
         nodes,
         groups: vec![GroupDraft { id: GROUP.to_owned(), agent, service, cold }],
-        operators: vec![PersonDraft { name: "operator".to_owned(), key: operator.to_owned() }],
         // The same person with the same key.
         approvers: vec![PersonDraft { name: "operator".to_owned(), key: operator.to_owned() }],
-        custodians: vec![],
-        quorum: QuorumDraft { operators: 1 },
         recovery: vec![recovery],
         coordinators: vec![CoordinatorDraft { id: COORDINATOR.to_owned() }],
+        ..ManifestDraft::new(
+            CLUSTER,
+            vec![PersonDraft { name: "operator".to_owned(), key: operator.to_owned() }],
+        )
     };
     let path = layout.manifest();
     let yaml = draft.to_yaml().or_internal("the dev manifest")?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_manifest::{
-    CoordinatorDraft, GroupDraft, ManifestDraft, Namespace, NodeDraft, PersonDraft, QuorumDraft, sign,
+    CoordinatorDraft, GroupDraft, ManifestDraft, Namespace, NodeDraft, PersonDraft, sign,
 };
 use quorate_node::{App, Config, Running, StartError, identity};
 use quorate_proto::v1::node_frame::Frame as FromNode;
@@ -46,9 +46,6 @@ impl Cluster {
         let other = || NodeKey::generate(&mut OsRng).public().to_string();
         let node = |id: &str, role: &str, key| NodeDraft { id: id.into(), role: role.into(), key };
         let draft = ManifestDraft {
-            manifest: "quorate/v1".into(),
-            cluster: "dev".into(),
-            version: 1,
             dev: true,
             nodes: vec![
                 node("agent-1", "agent", other()),
@@ -61,15 +58,13 @@ impl Cluster {
                 service: "service-1".into(),
                 cold: "cold-1".into(),
             }],
-            operators: vec![PersonDraft {
-                name: "olga".into(),
-                key: operator.public_key().to_openssh().unwrap(),
-            }],
             approvers: Vec::new(),
-            custodians: vec![],
-            quorum: QuorumDraft { operators: 1 },
             recovery: vec![age::x25519::Identity::generate().to_public().to_string()],
             coordinators: vec![CoordinatorDraft { id: "coordinator-1".into() }],
+            ..ManifestDraft::new(
+                "dev",
+                vec![PersonDraft { name: "olga".into(), key: operator.public_key().to_openssh().unwrap() }],
+            )
         };
         Kek::generate_file(&dir.path().join("kek")).unwrap();
         let cluster = Self { dir, ca, operator, draft };

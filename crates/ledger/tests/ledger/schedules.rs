@@ -12,9 +12,7 @@ use quorate_intent::{
     Action, Authorization, AuthorizationKind, Intent, TransactionTerms, Validity, token_by_symbol,
 };
 use quorate_ledger::{Before, Charged, LedgerError, charge};
-use quorate_manifest::{
-    Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
-};
+use quorate_manifest::{Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, SignedDocument, sign};
 use quorate_policy::{Approval, Decision, Facts, Full, SignedPolicy, evaluate};
 use quorate_store::{Aftermath, FailingStore, MemStore, Store};
 use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
@@ -183,20 +181,7 @@ enum Node {
 
 static MANIFEST: LazyLock<Manifest> = LazyLock::new(|| {
     let operator = PersonKey::try_from(operator().public_key()).unwrap().to_string();
-    let draft = ManifestDraft {
-        manifest: quorate_manifest::FORMAT.to_owned(),
-        cluster: "example".to_owned(),
-        version: 1,
-        dev: false,
-        nodes: vec![],
-        groups: vec![],
-        operators: vec![PersonDraft { name: "olga".to_owned(), key: operator }],
-        approvers: vec![],
-        custodians: vec![],
-        quorum: QuorumDraft { operators: 1 },
-        recovery: vec![],
-        coordinators: vec![],
-    };
+    let draft = ManifestDraft::new("example", vec![PersonDraft { name: "olga".to_owned(), key: operator }]);
     Manifest::parse(draft.to_yaml().unwrap().as_bytes()).unwrap()
 });
 

@@ -71,10 +71,6 @@ pub(crate) fn group_draft(id: &str, [agent, service, cold]: [&str; 3]) -> GroupD
 /// Version 1: a group, a spare agent node, operators 1 to 3 of whom two must agree.
 pub(crate) fn draft() -> ManifestDraft {
     ManifestDraft {
-        manifest: "quorate/v1".to_owned(),
-        cluster: "example".to_owned(),
-        version: 1,
-        dev: false,
         nodes: vec![
             node_draft("agent-1", "agent", 11),
             node_draft("service-1", "service", 12),
@@ -82,12 +78,10 @@ pub(crate) fn draft() -> ManifestDraft {
             node_draft("agent-2", "agent", 14),
         ],
         groups: vec![group_draft("group-1", ["agent-1", "service-1", "cold-1"])],
-        operators: vec![operator_draft(1), operator_draft(2), operator_draft(3)],
-        approvers: vec![],
-        custodians: vec![],
         quorum: QuorumDraft { operators: 2 },
         recovery: vec![RECIPIENT.to_owned()],
         coordinators: vec![CoordinatorDraft { id: "coordinator-1".to_owned() }],
+        ..ManifestDraft::new("example", vec![operator_draft(1), operator_draft(2), operator_draft(3)])
     }
 }
 

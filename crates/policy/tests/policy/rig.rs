@@ -71,18 +71,8 @@ pub(crate) fn manifest(cluster: &str, operators: &[u8], quorum: usize) -> Manife
         key: PersonKey::try_from(operator(*seed).public_key()).unwrap().to_string(),
     };
     let draft = ManifestDraft {
-        manifest: "quorate/v1".to_owned(),
-        cluster: cluster.to_owned(),
-        version: 1,
-        dev: false,
-        nodes: vec![],
-        groups: vec![],
-        operators: operators.iter().map(person).collect(),
-        approvers: vec![],
-        custodians: vec![],
         quorum: QuorumDraft { operators: quorum },
-        recovery: vec![],
-        coordinators: vec![],
+        ..ManifestDraft::new(cluster, operators.iter().map(person).collect())
     };
     Manifest::parse(draft.to_yaml().unwrap().as_bytes()).unwrap()
 }
