@@ -7,8 +7,9 @@ use quorate_types::{B256, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
 use crate::once::{self, Added};
+use crate::origin::Origin;
 use crate::record::{CHARGES, decode, encode, key_of};
-use crate::spend::{Origin, Spend, count};
+use crate::spend::{Spend, count};
 use crate::{LedgerError, Pending};
 
 /// Proof that a payload's spend is counted and synced. It is never given back.

@@ -1,14 +1,12 @@
 //! Requests that were denied, for the limits that count them.
 
-use std::ops::ControlFlow;
-
 use quorate_policy::{Counted, MAX_DENIED};
 use quorate_store::Txn;
-use quorate_types::{B256, U256, UnixMillis, WalletId};
+use quorate_types::{B256, U256, U512, UnixMillis, WalletId};
 
-use crate::record::{DENIED, encode};
-use crate::spend::{Counts, Origin, place, visit};
-use crate::{IdempotencyKey, LedgerError};
+use crate::count::{Counts, catch_up, drop_first, find, put};
+use crate::origin::Origin;
+use crate::{IdempotencyKey, LedgerError, totals};
 
 /// Counts a request that was denied at `at`, once: the same again, by its key and its payload, is the same attempt, so
 /// that nobody counts for an agent by repeating what it asked. The denial is to come from this very transaction, and
@@ -25,23 +23,14 @@ pub fn count_denied(
     (key, payload_hash): (&IdempotencyKey, B256),
     at: UnixMillis,
 ) -> Result<bool, LedgerError> {
-    let origin = Origin::Denied(key, payload_hash).hash();
-    // In ascending order of time.
-    let mut kept: Vec<(UnixMillis, B256)> = Vec::new();
-    visit(txn, (wallet, Counted::Denied), 0, &mut |origin, past| {
-        kept.push((past.at, origin));
-        ControlFlow::Continue(())
-    })?;
-    if kept.iter().any(|(_, before)| *before == origin) {
+    let (what, origin) = ((wallet, Counted::Denied), Origin::Denied(key, payload_hash).hash());
+    catch_up(txn, what)?;
+    if find(txn, what, origin)?.is_some() {
         return Ok(false);
     }
-    let record = encode(DENIED, &Counts { amount: U256::ONE, payee: None })?;
-    txn.put(DENIED, &place(wallet, Counted::Denied, at, origin), &record)?;
-    kept.push((at, origin));
-    kept.sort_unstable();
-    let most = usize::try_from(MAX_DENIED).unwrap_or(usize::MAX);
-    for (at, origin) in kept.iter().rev().skip(most) {
-        txn.delete(DENIED, &place(wallet, Counted::Denied, *at, *origin))?;
+    put(txn, what, (at, origin), &Counts { amount: U256::ONE, payee: None })?;
+    while totals::since(txn, what, None, 0)?.is_some_and(|kept| kept > U512::from(MAX_DENIED)) {
+        drop_first(txn, what)?;
     }
     Ok(true)
 }

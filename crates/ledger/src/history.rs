@@ -1,15 +1,18 @@
 //! The ledger as the rules that count read it.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use quorate_intent::Once;
-use quorate_policy::{Counted, History, Past};
+use quorate_policy::{Counted, History, Past, add_up};
 use quorate_store::Read;
-use quorate_types::{B256, UnixMillis, WalletId};
+use quorate_types::{Address, B256, U256, U512, UnixMillis, WalletId};
 
+use crate::count::{find, visit};
 use crate::once::{is_taken, standing};
-use crate::spend::{Origin, visit};
-use crate::{IdempotencyKey, LedgerError};
+use crate::origin::Origin;
+use crate::record::TOTALS;
+use crate::{IdempotencyKey, LedgerError, totals};
 
 /// What a wallet spent and signed, without what is counted for the request that is being decided about.
 ///
@@ -37,8 +40,8 @@ impl<'a> Before<'a> {
     }
 
     /// What is not counted against the request.
-    fn excepted(&self, wallet: &WalletId, counted: Counted) -> Result<Vec<B256>, LedgerError> {
-        let mut excepted = vec![self.except];
+    fn excepted(&self, wallet: &WalletId, counted: Counted) -> Result<BTreeSet<B256>, LedgerError> {
+        let mut excepted = BTreeSet::from([self.except]);
         if let (Some(once), Counted::Asset(_) | Counted::Fee(_)) = (&self.once, counted)
             && let Some(standing) = standing(self.read, wallet, once)?
         {
@@ -66,5 +69,27 @@ impl History for Before<'_> {
         visit(self.read, (wallet, counted), since, &mut |origin, past| {
             if excepted.contains(&origin) { ControlFlow::Continue(()) } else { each(past) }
         })
+    }
+
+    fn sum(
+        &self,
+        wallet: &WalletId,
+        counted: Counted,
+        payee: Option<Address>,
+        since: UnixMillis,
+    ) -> Result<Option<U256>, LedgerError> {
+        let what = (wallet, counted);
+        let Some(mut sum) = totals::since(self.read, what, payee, since)? else {
+            // Nothing was counted since there are totals.
+            return add_up(self, what, payee, since);
+        };
+        for origin in self.excepted(wallet, counted)? {
+            let counts = |past: &Past| past.at >= since && past.is_for(payee);
+            if let Some(past) = find(self.read, what, origin)?.filter(counts) {
+                let left = sum.checked_sub(U512::from(past.amount));
+                sum = left.ok_or(LedgerError::Malformed { table: TOTALS })?;
+            }
+        }
+        Ok(U256::checked_from_limbs_slice(sum.as_limbs()))
     }
 }

@@ -13,6 +13,7 @@
 
 mod charge;
 mod claim;
+mod count;
 mod denied;
 mod entry;
 mod error;
@@ -20,11 +21,13 @@ mod history;
 mod hold;
 mod key;
 mod once;
+mod origin;
 mod pending;
 mod progress;
 mod record;
 mod reserve;
 mod spend;
+mod totals;
 mod void;
 
 pub use charge::{Charged, charge, charged};

@@ -13,8 +13,8 @@ use quorate_types::{B256, U256, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
 use crate::LedgerError;
+use crate::origin::Origin;
 use crate::record::{PLACES, decode, encode, key_of};
-use crate::spend::Origin;
 
 /// Signed, or about to be.
 #[derive(Serialize, Deserialize)]

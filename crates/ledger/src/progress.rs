@@ -6,8 +6,8 @@ use quorate_types::{B256, UnixMillis, WalletId};
 
 use crate::entry::{Progress, require, write};
 use crate::once;
+use crate::origin::Origin;
 use crate::reserve::reserve;
-use crate::spend::Origin;
 use crate::{IdempotencyKey, LedgerError, Pending, Reservation, State};
 
 /// Proof that a request is durably marked [`State::Releasing`]: from here nodes may be asked, and a crash leaves the

@@ -15,6 +15,10 @@ pub(crate) const SPENDS: &str = "ledger_spend";
 pub(crate) const SIGNATURES: &str = "ledger_signature";
 /// What was denied, by wallet, time and origin.
 pub(crate) const DENIED: &str = "ledger_denied";
+/// When what an origin was counted for counts, by wallet and origin.
+pub(crate) const ORIGINS: &str = "ledger_origin";
+/// What was counted up to each of the above, by wallet, what is counted, payee, time and origin.
+pub(crate) const TOTALS: &str = "ledger_total";
 /// What was signed, or is about to be, by wallet, place, effect and origin.
 pub(crate) const PLACES: &str = "ledger_place";
 /// A service node's charges, by wallet and payload hash.
@@ -26,7 +30,8 @@ pub(crate) const HOLDS: &str = "ledger_hold";
 /// Version of a table's records. Another one is refused, but for what [`decode_version`] is asked for by its reader.
 fn version(table: &str) -> u8 {
     match table {
-        SPENDS | ENTRIES => 2,
+        SPENDS => 3,
+        ENTRIES | SIGNATURES | DENIED => 2,
         _ => 1,
     }
 }

@@ -6,7 +6,8 @@ use quorate_types::{B256, UnixMillis, WalletId};
 
 use crate::entry::{Progress, Record, read, write};
 use crate::once::{self, Added};
-use crate::spend::{Origin, Spend, count};
+use crate::origin::Origin;
+use crate::spend::{Spend, count};
 use crate::{IdempotencyKey, LedgerError, Pending, State};
 
 /// Proof that a request's spend is counted and synced. There is one for each attempt, so it is not `Clone`.

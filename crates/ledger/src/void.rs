@@ -5,7 +5,8 @@ use quorate_types::{NodeId, WalletId};
 
 use crate::entry::{Progress, Record, require, write};
 use crate::once;
-use crate::spend::{Origin, forget};
+use crate::origin::Origin;
+use crate::spend::forget;
 use crate::{IdempotencyKey, LedgerError, State};
 
 /// No node was named.

@@ -29,6 +29,13 @@ pub struct Past {
     pub payee: Option<Address>,
 }
 
+impl Past {
+    /// Whether it counts where only this payee's do; `None`: whoever was paid.
+    pub fn is_for(&self, payee: Option<Address>) -> bool {
+        payee.is_none() || self.payee.is_none() || self.payee == payee
+    }
+}
+
 /// A ledger, without the request that is being decided about: one that was counted before must not be counted twice.
 ///
 /// Limits hold only where this is read in the very transaction that records what they allowed.
@@ -53,4 +60,39 @@ pub trait History {
         since: UnixMillis,
         each: &mut dyn FnMut(Past) -> ControlFlow<()>,
     ) -> Result<(), Self::Error>;
+
+    /// The sum of what counts at or after `since` for `payee`, or for whoever was paid; `None` where it is beyond 256 bits.
+    /// Exactly what [`add_up`] says, which a ledger that knows sooner need not ask.
+    ///
+    /// # Errors
+    /// [`History::Error`] where it cannot be told.
+    fn sum(
+        &self,
+        wallet: &WalletId,
+        counted: Counted,
+        payee: Option<Address>,
+        since: UnixMillis,
+    ) -> Result<Option<U256>, Self::Error> {
+        add_up(self, (wallet, counted), payee, since)
+    }
+}
+
+/// [`History::sum`], by visiting all there is.
+///
+/// # Errors
+/// [`History::Error`] where it cannot be read to the end.
+pub fn add_up<H: History + ?Sized>(
+    history: &H,
+    (wallet, counted): (&WalletId, Counted),
+    payee: Option<Address>,
+    since: UnixMillis,
+) -> Result<Option<U256>, H::Error> {
+    let mut sum = Some(U256::ZERO);
+    history.visit(wallet, counted, since, &mut |past| {
+        if past.is_for(payee) {
+            sum = sum.and_then(|sum| sum.checked_add(past.amount));
+        }
+        if sum.is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(sum)
 }

@@ -53,7 +53,7 @@ pub use error::PolicyError;
 pub use evaluate::{evaluate, evaluate_stateless};
 pub use facts::{Asked, Facts};
 pub use finding::{Finding, Severity};
-pub use history::{Counted, History, Past};
+pub use history::{Counted, History, Past, add_up};
 pub use hours::ActiveHours;
 pub use lint::lint;
 pub use merchant::{MERCHANT_CATEGORY, MERCHANT_DOMAIN, Merchants};

@@ -8,7 +8,7 @@ mod public_key;
 mod signature;
 mod transcript;
 
-pub use alloy_primitives::{Address, B256, Bytes, U256};
+pub use alloy_primitives::{Address, B256, Bytes, U256, U512};
 pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
 pub use id::{AgentId, BootId, ClusterId, GroupId, IdError, NodeId, SessionRef, WalletId};
 pub use party::{PARTIES, PartyIndex, Role, THRESHOLD, UnknownRole};

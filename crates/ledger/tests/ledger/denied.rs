@@ -88,7 +88,7 @@ fn a_malformed_record_stops_it() {
         .unwrap();
     let _synced =
         update::<_, quorate_store::StoreError>(&store, |txn| txn.put("ledger_denied", &row, &[9])).unwrap();
-    let again = update(&store, |txn| count_denied(txn, &wallet(0), (&key(1), payload(1)), 2));
+    let again = update(&store, |txn| count_denied(txn, &wallet(0), (&key(0), payload(0)), 2));
     assert!(again.is_err());
 }
 

@@ -13,4 +13,5 @@ mod requests;
 mod reservations;
 mod restart;
 mod schedules;
+mod totals;
 mod windows;

@@ -8,7 +8,7 @@ use quorate_store::{MemStore, Store, StoreError, update};
 
 use crate::given::{Ledger, asset, charges, key, payload, wallet};
 
-fn rows(store: &dyn Store, table: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn rows(store: &dyn Store, table: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
     store
         .scan(table, &[], &[], &mut |key, value| {
@@ -19,7 +19,7 @@ fn rows(store: &dyn Store, table: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     rows
 }
 
-fn put(store: &dyn Store, table: &str, key: &[u8], value: &[u8]) {
+pub(crate) fn put(store: &dyn Store, table: &str, key: &[u8], value: &[u8]) {
     let (_, _synced) = update::<_, StoreError>(store, |txn| txn.put(table, key, value)).unwrap();
 }
 
@@ -61,7 +61,7 @@ fn every_malformed_record_is_found_and_its_table_named() {
         let good = rows(&filled(), table);
         let (place, value) = good.first().unwrap();
         let mut other_version = value.clone();
-        other_version[0] = 3;
+        other_version[0] = 9;
         let longer = [value.as_slice(), &[0]].concat();
         let shorter = &value[..value.len() - 1];
         for bad in [&[][..], &other_version, &longer, shorter] {
@@ -133,7 +133,15 @@ fn the_form_on_disk_is_pinned() {
         let lines = rows(&store, table).into_iter();
         lines.map(|(key, value)| format!("{} = {}", hex(&key), hex(&value))).collect::<Vec<_>>()
     };
-    let tables = ["ledger_entry", "ledger_in_flight", "ledger_spend", "ledger_signature", "ledger_charge"];
+    let tables = [
+        "ledger_entry",
+        "ledger_in_flight",
+        "ledger_spend",
+        "ledger_signature",
+        "ledger_charge",
+        "ledger_origin",
+        "ledger_total",
+    ];
     let found: Vec<String> = tables.into_iter().flat_map(dump).collect();
     assert_eq!(found.join("\n"), include_str!("form.txt").trim_end());
 }

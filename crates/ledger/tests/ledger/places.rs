@@ -29,6 +29,8 @@ fn sum(before: &Before<'_>, counted: Counted) -> u64 {
             ControlFlow::Continue(())
         })
         .unwrap();
+    let told = before.sum(&wallet(0), counted, None, 0).unwrap();
+    assert_eq!(told, Some(U256::from(sum)), "as the limits read it");
     sum
 }
 

@@ -8,6 +8,7 @@ use quorate_store::{MemStore, Read, StoreError, update};
 use quorate_types::U256;
 
 use crate::given::{Ledger, PAYEE, approved, asset, charges, payload, wallet};
+use crate::totals::without_totals;
 
 #[test]
 fn a_window_begins_at_its_first_millisecond_and_has_no_end() {
@@ -139,6 +140,7 @@ fn a_spend_of_the_first_version_counts_for_everybody_and_can_be_voided() {
         txn.delete("ledger_signature", &signature)
     })
     .unwrap();
+    without_totals(&store);
     let before = Before::payload(&store, payload(9), None);
     let unknown = Past { at: 100, amount: U256::from(5), payee: None };
     assert_eq!(seen(&before, Counted::Asset(asset(0)), 0), [unknown]);

@@ -1,12 +1,10 @@
 //! What counts already, and whether one more fits under a limit.
 
-use std::ops::ControlFlow;
-
 use quorate_types::{Address, U256, UnixMillis};
 
 use super::Question;
 use crate::window::{End, Frame};
-use crate::{Counted, History, Past};
+use crate::{Counted, History};
 
 /// One limit, for one request.
 pub(super) struct Tally {
@@ -38,12 +36,7 @@ impl Tally {
         history: &H,
         frame: Frame,
     ) -> Result<Fit, H::Error> {
-        let mut sum = Some(U256::ZERO);
-        self.visit(question, history, frame, &mut |past| {
-            sum = sum.and_then(|sum| sum.checked_add(past.amount));
-            if sum.is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        let Some(used) = sum else { return Ok(Fit::Overflows) };
+        let Some(used) = self.used(question, history, frame.since)? else { return Ok(Fit::Overflows) };
         if self.fits(used) {
             return Ok(Fit::Fits);
         }
@@ -51,7 +44,7 @@ impl Tally {
             // Alone it is too much already: no waiting helps.
             _ if !self.fits(U256::ZERO) => None,
             End::At(end) => Some(end),
-            End::After(length) => self.passes_at(question, history, (frame, length, used))?,
+            End::After(length) => self.last_to_leave(question, history, frame.since)?.checked_add(length),
         };
         Ok(Fit::Exceeds { used, resets_at })
     }
@@ -60,47 +53,41 @@ impl Tally {
         used.checked_add(self.requested).is_some_and(|sum| sum <= self.max)
     }
 
-    /// When enough of what counts will have left a rolling window.
-    fn passes_at<H: History + ?Sized>(
+    /// The time of what must leave a rolling window, and all before it, for the request to fit: the last moment from which
+    /// on too much counts.
+    fn last_to_leave<H: History + ?Sized>(
         &self,
         question: &Question<'_>,
         history: &H,
-        (frame, length, used): (Frame, UnixMillis, U256),
-    ) -> Result<Option<UnixMillis>, H::Error> {
-        let mut counts = Vec::new();
-        self.visit(question, history, frame, &mut |past| {
-            counts.push((past.at, past.amount));
-            ControlFlow::Continue(())
-        })?;
-        counts.sort_unstable();
-        let mut left = used;
-        let last = counts.into_iter().find(|(_, amount)| {
-            left = left.saturating_sub(*amount);
-            self.fits(left)
-        });
-        Ok(last.and_then(|(at, _)| at.checked_add(length)))
+        since: UnixMillis,
+    ) -> Result<UnixMillis, H::Error> {
+        let fits_from = |from: UnixMillis| -> Result<bool, H::Error> {
+            Ok(self.used(question, history, from)?.is_some_and(|used| self.fits(used)))
+        };
+        // Only after a clock was set back does anything lie in the future.
+        let tomorrow = question.facts.now.saturating_add(1);
+        let (mut too_much, mut fits) =
+            if fits_from(tomorrow)? { (since, tomorrow) } else { (tomorrow, UnixMillis::MAX) };
+        while fits.saturating_sub(too_much) > 1 {
+            let between = too_much.midpoint(fits);
+            if fits_from(between)? { fits = between } else { too_much = between }
+        }
+        Ok(too_much)
     }
 
-    fn visit<H: History + ?Sized>(
+    /// What counts since then; `None` where it is beyond 256 bits.
+    fn used<H: History + ?Sized>(
         &self,
         question: &Question<'_>,
         history: &H,
-        frame: Frame,
-        each: &mut dyn FnMut(Past) -> ControlFlow<()>,
-    ) -> Result<(), H::Error> {
-        let mut done = ControlFlow::Continue(());
+        since: UnixMillis,
+    ) -> Result<Option<U256>, H::Error> {
+        let mut used = U256::ZERO;
         for counted in &self.counted {
-            history.visit(question.facts.wallet, *counted, frame.since, &mut |past| {
-                // A payee nobody knows may have been this one.
-                if self.payee.is_none() || past.payee.is_none() || past.payee == self.payee {
-                    done = each(past);
-                }
-                done
-            })?;
-            if done.is_break() {
-                break;
-            }
+            let sum = history.sum(question.facts.wallet, *counted, self.payee, since)?;
+            let Some(sum) = sum.and_then(|sum| used.checked_add(sum)) else { return Ok(None) };
+            used = sum;
         }
-        Ok(())
+        Ok(Some(used))
     }
 }
