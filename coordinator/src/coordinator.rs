@@ -7,6 +7,8 @@ use arc_swap::ArcSwap;
 use quorate_freeze::FrozenSet;
 use quorate_manifest::{Group, Pinned};
 use quorate_types::{Clock, GroupId, NodeId, Role};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -115,6 +117,31 @@ impl Coordinator {
         let nodes: Vec<NodeId> = roles.iter().map(|role| group.of(*role).clone()).collect();
         let links = self.nodes.links(&nodes).map_err(OpError::not_attached)?;
         Ok(roles.iter().zip(links).map(|(role, link)| Seat { index: role.index(), link }).collect())
+    }
+
+    /// A place at each of these nodes in which to sign one request, once there is one: more than a node takes at once wait
+    /// here. Nodes are waited for in one order, so that nobody waits in a circle.
+    ///
+    /// # Errors
+    /// The nodes that are not attached; [`OpError::Unavailable`] where one is busy until the deadline.
+    pub(crate) async fn signing_places(
+        &self,
+        group: &Group,
+        roles: &[Role],
+        deadline: Instant,
+    ) -> Result<Vec<OwnedSemaphorePermit>, OpError> {
+        let mut places = Vec::new();
+        for Seat { link, .. } in self.seats(group, roles)? {
+            let busy = || OpError::Unavailable {
+                reason: format!("node {} is busy with other requests", link.node()),
+                nodes: vec![link.node().clone()],
+            };
+            match timeout_at(deadline, link.signing_place()).await {
+                Ok(Ok(place)) => places.push(place),
+                Ok(Err(_)) | Err(_) => return Err(busy()),
+            }
+        }
+        Ok(places)
     }
 
     /// The ways to those of a group's nodes that are attached.

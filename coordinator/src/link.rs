@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 const QUEUE_FRAMES: usize = 512;
 /// Bytes that may wait for one node. One session's largest messages come to about 2 MB.
 const QUEUE_BYTES: usize = 16 << 20;
+/// Requests that are signed at once over one stream. A node runs 64 sessions: the others are for refilling pools and for
+/// making wallets, and one that is over here may not be quite over there.
+pub(crate) const SIGNING: usize = 40;
 /// Documents remembered for one node's stream: a bound on memory, far above the wallets of a node.
 const MAX_DOCUMENTS: usize = 1 << 20;
 
@@ -75,6 +78,7 @@ pub(crate) struct Link {
     stream: u64,
     queue: mpsc::Sender<Queued>,
     room: Arc<Semaphore>,
+    signing: Arc<Semaphore>,
     closed: CancellationToken,
     sent: watch::Sender<HashMap<Subject, (Version, Reply)>>,
     /// What the node last said to a checkpoint.
@@ -96,12 +100,13 @@ impl Link {
         let (queue, frames) = mpsc::channel(QUEUE_FRAMES);
         let closed = CancellationToken::new();
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
+        let signing = Arc::new(Semaphore::new(SIGNING));
         let (sent, _) = watch::channel(HashMap::new());
         let (cosigned, _) = watch::channel(v1::Cosigned::default());
         let out = ReceiverStream::new(frames)
             .map(|queued: Queued| Ok(queued.frame))
             .take_until(closed.clone().cancelled_owned());
-        (Self { node, stream, queue, room, closed, sent, cosigned }, out)
+        (Self { node, stream, queue, room, signing, closed, sent, cosigned }, out)
     }
 
     pub(crate) fn node(&self) -> &NodeId {
@@ -120,6 +125,11 @@ impl Link {
 
     pub(crate) async fn closed(&self) {
         self.closed.cancelled().await;
+    }
+
+    /// Waits for one of the places in which requests are signed, first come first served.
+    pub(crate) async fn signing_place(&self) -> Result<OwnedSemaphorePermit, Refused> {
+        self.signing.clone().acquire_owned().await.map_err(|_| Refused::Gone)
     }
 
     /// Queues a frame, or refuses: it never waits, so one slow node cannot hold up the others.

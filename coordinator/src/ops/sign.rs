@@ -16,6 +16,7 @@ use quorate_proto::v1::session_start::Protocol;
 use quorate_proto::v1::sign_response::Outcome as Answered;
 use quorate_proto::{agent_to_pb, payload_to_pb, v1};
 use quorate_types::{B256, Role};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::access::Caller;
@@ -84,17 +85,14 @@ async fn ask_the_nodes(core: &Coordinator, admitted: Admitted) -> Answer {
     let deadline = Instant::now() + core.deadlines.sign();
     let group = core.group(&admitted.case().wallet().group)?;
     core.demand.used(&admitted.case().request().wallet, &group.id, Instant::now());
-    let (mut ended, mut path) = match sign_online(core, &admitted, &group, deadline).await {
-        Some(ended) => (ended, Path::Presignature),
-        None => match session(core, &admitted, &group, deadline).await {
-            Ok(ended) => (ended, Path::Session),
-            Err(error) => {
-                // Nobody was asked, but for a presignature that somebody did not hold.
-                let nobody = SIGNERS.iter().map(|role| group.of(*role).clone()).collect();
-                admitted.failed(core, &error, Some(nobody)).await?;
-                return Err(error);
-            }
-        },
+    let (_places, mut ended, mut path) = match asked(core, &admitted, &group, deadline).await {
+        Ok(asked) => asked,
+        Err(error) => {
+            // Nobody was asked, but for a presignature that somebody did not hold.
+            let nobody = SIGNERS.iter().map(|role| group.of(*role).clone()).collect();
+            admitted.failed(core, &error, Some(nobody)).await?;
+            return Err(error);
+        }
     };
     if may_try_again(&ended, &group)
         && let Ok(again) = session(core, &admitted, &group, deadline).await
@@ -105,6 +103,20 @@ async fn ask_the_nodes(core: &Coordinator, admitted: Admitted) -> Answer {
     core.pools.nudge();
     metrics::counter!("quorate_sign_path_total", "path" => path.as_str()).increment(1);
     conclude(core, admitted, (ended, group), path).await
+}
+
+/// Asks them by the pool, or in a session of its own, and keeps their places meanwhile.
+async fn asked(
+    core: &Coordinator,
+    admitted: &Admitted,
+    group: &Group,
+    deadline: Instant,
+) -> Result<(Vec<OwnedSemaphorePermit>, Ended, Path), OpError> {
+    let places = core.signing_places(group, &SIGNERS, deadline).await?;
+    match sign_online(core, admitted, group, deadline).await {
+        Some(ended) => Ok((places, ended, Path::Presignature)),
+        None => Ok((places, session(core, admitted, group, deadline).await?, Path::Session)),
+    }
 }
 
 /// The interactive protocol, where both nodes are there and there is room for one more session.

@@ -13,6 +13,7 @@ use super::rig::{
     wallet_key,
 };
 use crate::error::OpError;
+use crate::link::SIGNING;
 use crate::ops::get_signing::get_signing;
 use crate::ops::settle::{Settled, settle};
 
@@ -54,6 +55,28 @@ async fn signs_after_the_spend_is_on_disk_and_answers_the_same_for_ever() {
     assert_eq!((agent.sessions(), spent(&rig)), (1, U256::from(SMALL)));
     assert_eq!(rig.audit()[1..], ["sign.allowed", "sign.signed"]);
     assert_eq!(answer.receipt.unwrap().sequence, 3);
+}
+
+#[tokio::test]
+async fn more_than_a_node_takes_at_once_wait_for_a_place() {
+    let rig = Rig::new();
+    let (agent, _service) = rig.attach_signers(&[], &[]);
+    let link = rig.core.nodes.link(&node(Role::Agent)).unwrap();
+    let mut taken = Vec::new();
+    for _ in 0..SIGNING {
+        taken.push(link.signing_place().await.unwrap());
+    }
+    let asked = rig.sign("k", payment(SMALL, PAYEE));
+    tokio::pin!(asked);
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut asked).await.is_err());
+    assert_eq!((agent.sessions(), state(&rig)), (0, State::Releasing));
+    taken.pop();
+    signature_of(&asked.await.unwrap());
+    // Who waits in vain is told that it is an outage, and has its budget back.
+    taken.push(link.signing_place().await.unwrap());
+    let busy = rig.sign("later", payment(SMALL, PAYEE)).await.unwrap_err();
+    assert!(matches!(&busy, OpError::Unavailable { nodes, .. } if nodes == &[node(Role::Agent)]), "{busy}");
+    assert_eq!((agent.sessions(), spent(&rig)), (1, U256::from(SMALL)));
 }
 
 #[tokio::test]
