@@ -159,6 +159,17 @@ impl Cluster {
         self.wallets().await.create_wallet(request).await.map(Response::into_inner)
     }
 
+    /// Puts a later manifest in force.
+    pub async fn apply_manifest(
+        &self,
+        manifest: &SignedDocument,
+    ) -> Result<v1::ApplyManifestResponse, Status> {
+        let manifest =
+            v1::SignedDocument { body: manifest.body.clone(), signatures: manifest.signatures.clone() };
+        let request = v1::ApplyManifestRequest { manifest: Some(manifest) };
+        self.clusters().await.apply_manifest(request).await.map(Response::into_inner)
+    }
+
     /// Puts a signed policy in force.
     pub async fn apply_policy(&self, policy: &SignedDocument) -> Result<v1::PolicyInForce, Status> {
         let policy = v1::SignedDocument { body: policy.body.clone(), signatures: policy.signatures.clone() };

@@ -67,7 +67,7 @@ impl World {
             "manifest: quorate/v1\ncluster: {CLUSTER}\nversion: 1\ndev: true\nnodes:\n{nodes}groups:\n  - {{id: g1, agent: \
              agent-1, service: service-1, cold: cold-1}}\noperators:\n  - {{name: olga, key: \"{}\"}}\n  - {{name: otto, \
              key: \"{}\"}}\napprovers:\n{approvers}custodians:\n  - {{name: {CUSTODIAN}, key: \"{}\"}}\nquorum: \
-             {{operators: 1}}\nrecovery: [{}]\ncoordinators: [{{id: {COORDINATOR}}}]\n",
+             {{operators: 1, manifests: 2}}\nrecovery: [{}]\ncoordinators: [{{id: {COORDINATOR}}}]\n",
             operator.public_key().to_openssh().unwrap(),
             second.public_key().to_openssh().unwrap(),
             custodian.public_key().to_openssh().unwrap(),
@@ -181,6 +181,15 @@ impl World {
     pub fn manifest(&self) -> SignedDocument {
         let signature = fs::read_to_string(self.path("manifest.sig")).unwrap();
         SignedDocument { body: fs::read(self.path("manifest.yaml")).unwrap(), signatures: vec![signature] }
+    }
+
+    /// A later manifest, signed by these operators: `operator`, `operator-2`.
+    pub fn next_manifest(&self, yaml: &str, signers: &[&str]) -> SignedDocument {
+        let sign = |name: &&str| {
+            let key = PrivateKey::read_openssh_file(&self.path(name)).unwrap();
+            quorate_manifest::sign(yaml.as_bytes(), Namespace::Manifest, &key).unwrap()
+        };
+        SignedDocument { body: yaml.as_bytes().to_vec(), signatures: signers.iter().map(sign).collect() }
     }
 
     /// A policy, signed by the operator.

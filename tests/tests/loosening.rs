@@ -44,6 +44,22 @@ async fn signs(cluster: &Cluster, payload: &Payload, key: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_one_operator_may_replace_the_others_no_wallet_is_promised_a_delay() {
+    let world = tokio::task::spawn_blocking(|| golden().world()).await.unwrap();
+    let cluster = Cluster::start(world).await;
+    // Two of them say that from now on one is enough.
+    let next = String::from_utf8(cluster.world.manifest().body).unwrap();
+    let next = next.replace("version: 1", "version: 2").replace(", manifests: 2", "");
+    let alone = cluster.world.next_manifest(&next, &["operator"]);
+    let refused = cluster.apply_manifest(&alone).await.unwrap_err();
+    assert!(refused.message().contains("2 operators"), "{refused}");
+    cluster.apply_manifest(&cluster.world.next_manifest(&next, &["operator", "operator-2"])).await.unwrap();
+    let refused = cluster.create_guarded_wallet(GUARDED, 60).await.unwrap_err();
+    assert!(refused.message().contains("loosening_delay_s"), "{refused}");
+    assert!(refused.message().contains("quorum.manifests"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loosening_comes_into_force_by_itself_once_its_time_is_over() {
     let cluster = cluster(3).await;
     let (small, large) = (transfer(FRIEND, usdc(5), 1), transfer(FRIEND, usdc(6), 2));

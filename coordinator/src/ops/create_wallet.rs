@@ -3,6 +3,7 @@
 
 use quorate_audit::Event;
 use quorate_manifest::{Group, Manifest};
+use quorate_policy::Loosening;
 use quorate_proto::v1;
 use quorate_proto::v1::session_outcome::Outcome;
 use quorate_proto::v1::session_start::Protocol;
@@ -73,6 +74,11 @@ async fn claim_name(core: &Coordinator, caller: &Caller, new: NewWallet) -> Resu
     }
     if enrolled(core, &new.group).await?.is_none() {
         return Err(OpError::conflict("group", format!("group {} is not enrolled", new.group)));
+    }
+    if new.loosening_delay_s.is_some()
+        && let Some(reason) = Loosening::undercut(core.pinned.load().manifest())
+    {
+        return Err(OpError::conflict("loosening_delay_s", reason));
     }
     let now = core.clock.now();
     let NewWallet { wallet, agent, agent_key, loosening_delay_s, group } = new;

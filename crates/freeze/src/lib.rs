@@ -17,5 +17,5 @@ pub use error::FreezeError;
 pub use judge::{RULE, judge};
 pub use order::{Action, FORMAT, Order};
 pub use scope::{Scope, ScopeError};
-pub use set::{FrozenSet, MAX_LEAP, MAX_SCOPES};
+pub use set::{FrozenSet, MAX_SCOPES};
 pub use signed::SignedFreeze;

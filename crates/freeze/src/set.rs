@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 
 use quorate_intent::Intent;
+use quorate_manifest::MAX_LEAP;
 use quorate_types::{AgentId, B256, Transcript, WalletId};
 
 use crate::{FreezeError, Scope, SignedFreeze};
 
 /// Most scopes orders are kept for, lifted ones too. `all` has room besides.
 pub const MAX_SCOPES: usize = 10_000;
-
-/// How far an order's number may lie beyond the last one seen for its scope, which is more than anybody misses. Without a
-/// bound whoever can lift once could take the last number there is, and nothing were ever frozen again.
-pub const MAX_LEAP: u64 = 1 << 20;
 
 /// The order that counts for each scope.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

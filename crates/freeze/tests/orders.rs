@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use proptest::prelude::*;
-use quorate_freeze::{Action, FreezeError, FrozenSet, MAX_LEAP, Order, RULE, Scope, SignedFreeze, judge};
+use quorate_freeze::{Action, FreezeError, FrozenSet, Order, RULE, Scope, SignedFreeze, judge};
 use quorate_intent::decode;
 use quorate_manifest::{
-    CoordinatorDraft, Manifest, ManifestDraft, Namespace, PersonDraft, QuorumDraft, SignedDocument, sign,
+    CoordinatorDraft, MAX_LEAP, Manifest, ManifestDraft, Namespace, PersonDraft, QuorumDraft, SignedDocument,
+    sign,
 };
 use quorate_policy::{Decision, Facts, evaluate_stateless};
 use quorate_types::{Address, Bytes, Payload};
@@ -29,7 +30,7 @@ fn person(name: &str, seed: u8) -> PersonDraft {
 fn manifest() -> Manifest {
     let draft = ManifestDraft {
         approvers: vec![person("anne", ANNE)],
-        quorum: QuorumDraft { operators: 2 },
+        quorum: QuorumDraft { operators: 2, manifests: None },
         coordinators: vec![CoordinatorDraft { id: "c".to_owned() }],
         ..ManifestDraft::new("prod", vec![person("alice", ALICE), person("bob", BOB)])
     };

@@ -80,8 +80,12 @@ pub struct PersonDraft {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuorumDraft {
-    /// Operators, for manifests and policies.
+    /// Operators, for policies and orders.
     pub operators: usize,
+    /// Operators, for a later manifest: as many as above where absent. A wallet whose policy is loosened late only is made
+    /// where this is 2 or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<usize>,
 }
 
 /// A coordinator.
@@ -105,7 +109,7 @@ impl ManifestDraft {
             operators,
             approvers: Vec::new(),
             custodians: Vec::new(),
-            quorum: QuorumDraft { operators: 1 },
+            quorum: QuorumDraft { operators: 1, manifests: None },
             recovery: Vec::new(),
             coordinators: Vec::new(),
         }
@@ -160,7 +164,11 @@ impl From<&Manifest> for ManifestDraft {
             operators: manifest.operators().iter().map(person).collect(),
             approvers: manifest.approvers().iter().map(person).collect(),
             custodians: manifest.custodians().iter().map(person).collect(),
-            quorum: QuorumDraft { operators: manifest.operator_quorum() },
+            quorum: QuorumDraft {
+                operators: manifest.operator_quorum(),
+                manifests: Some(manifest.manifest_quorum())
+                    .filter(|quorum| *quorum != manifest.operator_quorum()),
+            },
             recovery: manifest.recovery().to_vec(),
             coordinators: manifest
                 .coordinators()

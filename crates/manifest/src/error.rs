@@ -55,6 +55,14 @@ pub enum ManifestError {
         /// the version both claim
         version: u64,
     },
+    /// A version so high that few or none could come after it.
+    #[error("version: {offered} leaps too far ahead of {pinned}, which is in force; go on from there")]
+    Leap {
+        /// the version in force
+        pinned: u64,
+        /// the version offered
+        offered: u64,
+    },
     /// Not the manifest that was pinned.
     #[error("manifest: its hash is not the one that was pinned")]
     NotPinned,

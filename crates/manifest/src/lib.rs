@@ -27,7 +27,9 @@ mod verify;
 mod yaml;
 
 pub use armor::{MAX_SIGNATURE_FILE_BYTES, split_signatures};
-pub use document::{MAX_BODY_BYTES, MAX_SIGNATURE_BYTES, MAX_SIGNATURES, Namespace, SignedDocument};
+pub use document::{
+    MAX_BODY_BYTES, MAX_LEAP, MAX_SIGNATURE_BYTES, MAX_SIGNATURES, Namespace, SignedDocument,
+};
 pub use document_error::{DocumentError, SignatureFault};
 pub use draft::{CoordinatorDraft, GroupDraft, ManifestDraft, NodeDraft, PersonDraft, QuorumDraft};
 pub use error::ManifestError;

@@ -31,6 +31,7 @@ pub struct Manifest {
     pub(crate) approvers: Vec<Person>,
     pub(crate) custodians: Vec<Person>,
     pub(crate) operator_quorum: usize,
+    pub(crate) manifest_quorum: usize,
     pub(crate) recovery: Vec<String>,
     pub(crate) coordinators: Vec<String>,
 }
@@ -79,7 +80,7 @@ impl Manifest {
         self.groups.iter().find(|group| group.id == *id)
     }
 
-    /// Who signs manifests and policies.
+    /// Who signs manifests, policies and orders.
     pub fn operators(&self) -> &[Person] {
         &self.operators
     }
@@ -94,9 +95,14 @@ impl Manifest {
         &self.custodians
     }
 
-    /// How many operators must sign: at least 1.
+    /// How many operators must sign a policy or an order: at least 1.
     pub const fn operator_quorum(&self) -> usize {
         self.operator_quorum
+    }
+
+    /// How many of these operators must sign the next manifest, which says who the operators are: at least as many.
+    pub const fn manifest_quorum(&self) -> usize {
+        self.manifest_quorum
     }
 
     /// age recipients (`age1…`, X25519 or of an age plugin) that cold shares are sealed to. Never empty where there is a group.

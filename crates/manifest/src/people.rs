@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::draft::PersonDraft;
+use crate::draft::{PersonDraft, QuorumDraft};
 use crate::validate::{check_count, parse, unique};
 use crate::{MAX_SIGNATURES, ManifestError, Person, PersonKey};
 
@@ -53,14 +53,20 @@ pub(crate) fn check_same_names(list: &str, people: &[Person], known: &[Person]) 
     Ok(())
 }
 
-pub(crate) fn quorum(quorum: usize, operators: &[Person]) -> Result<usize, ManifestError> {
+/// How many must sign policies and orders, and how many manifests.
+pub(crate) fn quorums(draft: &QuorumDraft, operators: &[Person]) -> Result<(usize, usize), ManifestError> {
     // More signatures than a document may carry could never be met.
     let most = operators.len().min(MAX_SIGNATURES);
     if most == 0 {
         return Err(ManifestError::invalid("operators", "at least one is needed"));
     }
-    if quorum == 0 || quorum > most {
-        return Err(ManifestError::invalid("quorum.operators", format!("must be 1 to {most}, got {quorum}")));
-    }
-    Ok(quorum)
+    let within = |path: &str, quorum: usize, least: usize| {
+        let fits = (least..=most).contains(&quorum).then_some(quorum);
+        let reason = || ManifestError::invalid(path, format!("must be {least} to {most}, got {quorum}"));
+        fits.ok_or_else(reason)
+    };
+    let policies = within("quorum.operators", draft.operators, 1)?;
+    // Whoever may say who the operators are may do all they may.
+    let manifests = within("quorum.manifests", draft.manifests.unwrap_or(policies), policies)?;
+    Ok((policies, manifests))
 }

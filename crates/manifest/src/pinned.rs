@@ -2,7 +2,7 @@
 
 use quorate_types::B256;
 
-use crate::{Manifest, ManifestError, Namespace, PersonKey, SignedDocument, advance, verify};
+use crate::{MAX_LEAP, Manifest, ManifestError, Namespace, PersonKey, SignedDocument, advance, verify};
 
 /// A manifest whose signatures were checked against what was believed before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,8 @@ impl Pinned {
     /// The first manifest. It names its own operators, so those alone prove nothing: enough of them to meet its quorum
     /// must be among `roots`, the keys whoever installs this machine was given by another way.
     ///
-    /// The quorum is the manifest's own: a single root that turns against the others can enrol a machine into a cluster
+    /// The quorum is the manifest's own, and its operators' ordinary one, since what it says of later manifests binds only
+    /// those: a single root that turns against the others can enrol a machine into a cluster
     /// of quorum 1. Give only roots that may speak for the cluster alone, or compare the hash by hand.
     ///
     /// # Errors
@@ -53,14 +54,14 @@ impl Pinned {
     /// no signatures.
     ///
     /// # Errors
-    /// [`ManifestError`] where a signature does not hold, the version is not higher, or it changes what is fixed:
+    /// [`ManifestError`] where a signature does not hold, the version is not higher or far too high, or it changes what is fixed:
     /// the cluster, `dev`, a node's key or role, or a group.
     pub fn advance(&self, document: &SignedDocument) -> Result<Self, ManifestError> {
         if document.body == self.document.body {
             return Ok(self.clone());
         }
         let present = &self.manifest;
-        verify(document, Namespace::Manifest, present.operators(), present.operator_quorum())?;
+        verify(document, Namespace::Manifest, present.operators(), present.manifest_quorum())?;
         let manifest = Manifest::parse(&document.body)?;
         let (pinned, offered) = (present.version(), manifest.version());
         if offered < pinned {
@@ -68,6 +69,9 @@ impl Pinned {
         }
         if offered == pinned {
             return Err(ManifestError::Fork { version: pinned });
+        }
+        if offered > pinned.saturating_add(MAX_LEAP) {
+            return Err(ManifestError::Leap { pinned, offered });
         }
         advance::check(present, &manifest)?;
         Ok(Self::of(manifest, document))

@@ -28,11 +28,13 @@ pub(crate) fn manifest(draft: ManifestDraft) -> Result<Manifest, ManifestError> 
     people::check_same_names("approvers", &approvers, &operators)?;
     let custodians = people::read("custodians", &draft.custodians)?;
     people::check_same_names("custodians", &custodians, &[&operators[..], &approvers].concat())?;
+    let (operator_quorum, manifest_quorum) = people::quorums(&draft.quorum, &operators)?;
     Ok(Manifest {
         cluster: parse("cluster".to_owned(), &draft.cluster)?,
         version: draft.version,
         dev: draft.dev,
-        operator_quorum: people::quorum(draft.quorum.operators, &operators)?,
+        operator_quorum,
+        manifest_quorum,
         recovery: recovery::read(&draft.recovery, !groups.is_empty())?,
         coordinators: coordinators(&draft.coordinators)?,
         nodes,

@@ -39,19 +39,27 @@ pub enum PolicyError {
         /// the wallet of the policy offered
         offered: WalletId,
     },
-    /// An older version than the one in force.
-    #[error("version: {offered} is older than {present}, which is in force")]
+    /// An older version than one that was seen.
+    #[error("version: {offered} is older than {present}, which was seen")]
     Rollback {
-        /// the version in force
+        /// the highest version seen
         present: u64,
         /// the version offered
         offered: u64,
     },
     /// Two different policies of one version, both signed.
-    #[error("version: {version} is in force with another content; a change needs a higher version")]
+    #[error("version: {version} was seen with another content; a change needs a higher version")]
     Fork {
         /// the version both claim
         version: u64,
+    },
+    /// A version so high that few or none could come after it.
+    #[error("version: {offered} leaps too far ahead of {present}; go on from there")]
+    Leap {
+        /// the highest version seen, 0 for none
+        present: u64,
+        /// the version offered
+        offered: u64,
     },
     /// It loosens the policy of a wallet that was created with a delay, and too few operators signed.
     #[error(

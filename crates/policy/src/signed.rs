@@ -1,6 +1,6 @@
 //! A policy the operators signed.
 
-use quorate_manifest::{Manifest, Namespace, SignedDocument, verify};
+use quorate_manifest::{MAX_LEAP, Manifest, Namespace, SignedDocument, verify};
 use quorate_types::{B256, WalletId};
 
 use crate::{Policy, PolicyError};
@@ -51,7 +51,7 @@ impl SignedPolicy {
     /// Whether this policy may take the place of `older`: a higher version for the same wallet, or the same body again.
     ///
     /// # Errors
-    /// [`PolicyError`] where the wallet differs, the version is lower, or it is the same with another content.
+    /// [`PolicyError`] where the wallet differs, or as [`SignedPolicy::follows`].
     pub fn supersedes(&self, older: &SignedPolicy) -> Result<(), PolicyError> {
         if self.wallet() != older.wallet() {
             return Err(PolicyError::Wallet {
@@ -59,12 +59,23 @@ impl SignedPolicy {
                 offered: self.wallet().clone(),
             });
         }
-        let (present, offered) = (older.version(), self.version());
+        self.follows(Some((older.version(), older.hash)))
+    }
+
+    /// Whether it may come after the version and hash last seen of its wallet's policies.
+    ///
+    /// # Errors
+    /// [`PolicyError`] where the version is lower or far too high, or the same with another content.
+    pub fn follows(&self, seen: Option<(u64, B256)>) -> Result<(), PolicyError> {
+        let (present, offered) = (seen.map_or(0, |(version, _)| version), self.version());
         if offered < present {
             return Err(PolicyError::Rollback { present, offered });
         }
-        if offered == present && self.hash != older.hash {
+        if seen.is_some_and(|(_, hash)| offered == present && hash != self.hash) {
             return Err(PolicyError::Fork { version: present });
+        }
+        if offered > present.saturating_add(MAX_LEAP) {
+            return Err(PolicyError::Leap { present, offered });
         }
         Ok(())
     }

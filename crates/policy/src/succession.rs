@@ -17,6 +17,17 @@ pub struct Loosening {
 }
 
 impl Loosening {
+    /// Why no wallet is made with a delay in this cluster, where none is: whoever may replace the operators alone is not held
+    /// up by a second of them.
+    pub fn undercut(manifest: &Manifest) -> Option<String> {
+        let (need, quorum) = (LOOSENING_SIGNATURES, manifest.manifest_quorum());
+        (quorum < need).then(|| {
+            format!(
+                "the manifest may be replaced by {quorum} operator: `quorum.manifests` must be {need} or more"
+            )
+        })
+    }
+
     /// When what was first seen at `seen` may come into force.
     pub fn until(self, seen: UnixMillis) -> UnixMillis {
         seen.saturating_add(u64::from(self.delay_s).saturating_mul(1000))

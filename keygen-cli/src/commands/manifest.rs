@@ -65,9 +65,12 @@ pub(crate) struct New {
     /// Someone who keeps a piece of the recovery identity, and their ssh public key; repeat for more
     #[arg(long = "custodian", value_name = "NAME=FILE", value_parser = operator)]
     custodians: Vec<(String, PathBuf)>,
-    /// How many operators must sign
+    /// How many operators must sign a policy or an order
     #[arg(long, default_value_t = 1)]
     quorum: usize,
+    /// How many operators must sign a later manifest [default: as many]. Wallets with a loosening delay need 2
+    #[arg(long, value_name = "N")]
+    manifest_quorum: Option<usize>,
     /// age recipient the cold shares are sealed to; repeat for more
     #[arg(long, value_name = "AGE1...", required = true)]
     recovery: Vec<String>,
@@ -103,7 +106,7 @@ fn new(command: New) -> Result<Answer, Refusal> {
     let draft = ManifestDraft {
         approvers: people(command.approvers)?,
         custodians: people(command.custodians)?,
-        quorum: QuorumDraft { operators: command.quorum },
+        quorum: QuorumDraft { operators: command.quorum, manifests: command.manifest_quorum },
         recovery: command.recovery,
         coordinators: command.coordinator.iter().map(|id| CoordinatorDraft { id: id.to_string() }).collect(),
         ..ManifestDraft::new(command.cluster.to_string(), people(command.operators)?)
@@ -148,7 +151,9 @@ fn sign(globals: &Globals, file: &Path, key: Option<&Path>) -> Result<Answer, Re
     let manifest = Checked::parse(&files::read(file)?).or_invalid(file.display())?;
     let key = ssh::signing_key(globals, key)?;
     let signed = ssh::sign_file(file, Namespace::Manifest, &key)?;
-    let needed = manifest.operator_quorum();
+    // The first is believed where its signers are among the roots; every later one is the operators' before it to sign.
+    let first = manifest.version() == 1;
+    let needed = if first { manifest.operator_quorum() } else { manifest.manifest_quorum() };
     let next = if signed.count < needed {
         format!("{} of {needed} signatures; the next operator runs the same command", signed.count)
     } else {
@@ -197,12 +202,13 @@ fn show(globals: &Globals, file: Option<&Path>) -> Result<Answer, Refusal> {
         .collect();
     let operators: Vec<_> = manifest.operators().iter().map(|person| person.name.clone()).collect();
     let words = format!(
-        "cluster {}, version {}{}\noperators: {} (quorum {})\nrecovery: {}\n\n{}\n\n{}",
+        "cluster {}, version {}{}\noperators: {} (quorum {}, of manifests {})\nrecovery: {}\n\n{}\n\n{}",
         manifest.cluster(),
         manifest.version(),
         if manifest.is_dev() { ", DEV: everybody knows its primes" } else { "" },
         operators.join(", "),
         manifest.operator_quorum(),
+        manifest.manifest_quorum(),
         manifest.recovery().join(", "),
         table(&["NODE", "ROLE", "KEY"], &nodes),
         table(&["GROUP", "AGENT", "SERVICE", "COLD"], &groups),

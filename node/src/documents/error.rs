@@ -28,25 +28,14 @@ pub enum DocumentsError {
         /// what does not fit
         reason: String,
     },
-    /// An older policy than one this node has seen.
-    #[error("policy of {wallet}: version {offered} is older than {seen}, which this node has seen")]
-    Rollback {
+    /// It does not come after the highest policy this node has seen: [`PolicyError::Rollback`], [`PolicyError::Fork`] or
+    /// [`PolicyError::Leap`].
+    #[error("policy of {wallet}: {reason}")]
+    Succession {
         /// the wallet
         wallet: WalletId,
-        /// the highest version seen
-        seen: u64,
-        /// the version offered
-        offered: u64,
-    },
-    /// Two policies of one version.
-    #[error(
-        "policy of {wallet}: version {version} was seen with another content; a change needs a higher version"
-    )]
-    Fork {
-        /// the wallet
-        wallet: WalletId,
-        /// the version both claim
-        version: u64,
+        /// why not
+        reason: PolicyError,
     },
     /// A freeze order came while it waited.
     #[error(

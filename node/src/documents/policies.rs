@@ -240,18 +240,12 @@ impl Documents {
     /// Refuses a policy that does not come after the highest one seen.
     fn check_succession(&self, policy: &SignedPolicy) -> Result<(), DocumentsError> {
         let policies = self.policies.read().unwrap_or_else(PoisonError::into_inner);
-        let Some((version, hash)) = policies.get(policy.wallet()).and_then(Held::highest) else {
-            let full = policies.len() >= MAX_POLICIES;
-            return if full { Err(DocumentsError::TooMany(MAX_POLICIES)) } else { Ok(()) };
-        };
-        let (wallet, offered) = (policy.wallet().clone(), policy.version());
-        if offered < version {
-            return Err(DocumentsError::Rollback { wallet, seen: version, offered });
+        let seen = policies.get(policy.wallet()).and_then(Held::highest);
+        if seen.is_none() && policies.len() >= MAX_POLICIES {
+            return Err(DocumentsError::TooMany(MAX_POLICIES));
         }
-        if offered == version && policy.hash() != hash {
-            return Err(DocumentsError::Fork { wallet, version: offered });
-        }
-        Ok(())
+        let refused = |reason| DocumentsError::Succession { wallet: policy.wallet().clone(), reason };
+        policy.follows(seen).map_err(refused)
     }
 }
 

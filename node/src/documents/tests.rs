@@ -3,6 +3,7 @@
 use super::*;
 use crate::testing::{Cluster, memory, person, wallet};
 use quorate_manifest::ManifestError;
+use quorate_policy::PolicyError;
 use quorate_store::{Aftermath, FailingStore};
 use rand_core::OsRng;
 use ssh_key::{Algorithm, PrivateKey};
@@ -106,9 +107,11 @@ fn policies_only_go_up_also_across_a_restart() {
     // The same again is no change; a lower version and another of the same version are refused.
     documents.put_unguarded(&cluster.policy("w", 2, "25.00")).unwrap();
     let older = documents.put_unguarded(&cluster.policy("w", 1, "99.00")).err().unwrap();
-    assert!(matches!(older, DocumentsError::Rollback { seen: 2, offered: 1, .. }));
+    assert_eq!(older.to_string(), "policy of w: version: 1 is older than 2, which was seen");
     let fork = documents.put_unguarded(&cluster.policy("w", 2, "99.00")).err().unwrap();
-    assert!(matches!(fork, DocumentsError::Fork { version: 2, .. }));
+    assert!(fork.to_string().contains("version: 2 was seen with another content"), "{fork}");
+    let last = documents.put_unguarded(&cluster.policy("w", u64::MAX, "25.00")).err().unwrap();
+    assert!(last.to_string().contains("leaps too far ahead of 2"), "{last}");
     assert!(documents.put_unguarded(&Cluster::new().policy("w", 3, "99.00")).is_err(), "not our operator");
     assert_eq!(documents.policy(&wallet("w")).unwrap().version(), 2);
     drop(documents);
@@ -142,9 +145,10 @@ fn a_policy_outlives_its_signer_who_signs_no_other() {
         documents.put_unguarded(&cluster.policy("w", 3, "99.00")).is_err(),
         "olga is no operator any more"
     );
+    let older = documents.put_unguarded(&next.policy("w", 1, "25.00")).err().unwrap();
     assert!(matches!(
-        documents.put_unguarded(&next.policy("w", 1, "25.00")),
-        Err(DocumentsError::Rollback { seen: 2, offered: 1, .. })
+        older,
+        DocumentsError::Succession { reason: PolicyError::Rollback { present: 2, offered: 1 }, .. }
     ));
     documents.put_unguarded(&next.policy("w", 3, "1.00")).unwrap();
     assert_eq!(documents.policy(&wallet("w")).unwrap().version(), 3);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use quorate_audit::Event;
 use quorate_mpc::{CoreShare, Party, generate_key};
+use quorate_policy::Loosening;
 use quorate_proto::{agent_key_from_pb, loosening_delay_from_pb, required, v1, v1::session_outcome::Outcome};
 use quorate_session::{KeyStatement, Protocol, SignedStatement, Statement, Terms};
 use quorate_types::{AgentId, B256, GroupId, Role, Transcript, WalletId};
@@ -35,6 +36,11 @@ pub(crate) async fn run(
     node.restored.check()?;
     let place = Place::find(node, &group)?;
     node.vault.check_new(&wallet)?;
+    if loosening_delay_s.is_some()
+        && let Some(reason) = Loosening::undercut(node.documents.manifest().manifest())
+    {
+        return Err(SessionError::caller("loosening_delay_s", reason));
+    }
     if node.role == Role::Cold {
         cold::check_ready(node)?;
     }

@@ -1,6 +1,8 @@
 //! Enrolment and the way from one manifest to the next.
 
-use quorate_manifest::{DocumentError, ManifestDraft, ManifestError, Namespace, Pinned, SignedDocument};
+use quorate_manifest::{
+    DocumentError, MAX_LEAP, ManifestDraft, ManifestError, Namespace, Pinned, QuorumDraft, SignedDocument,
+};
 use quorate_types::B256;
 
 use crate::rig::{
@@ -107,6 +109,41 @@ fn the_operators_in_force_decide_who_comes_after_them() {
 }
 
 #[test]
+fn who_the_operators_are_may_take_more_of_them_than_a_policy() {
+    let quorum = |operators, manifests| QuorumDraft { operators, manifests };
+    let first = ManifestDraft { quorum: quorum(1, Some(2)), ..draft() };
+    // At enrolment it is the roots that are believed, and a quorum of them.
+    let pinned = Pinned::enrol(&signed(&first, &[1]), &[public(1)]).unwrap();
+    assert_eq!((pinned.manifest().operator_quorum(), pinned.manifest().manifest_quorum()), (1, 2));
+    // Nobody alone makes themselves everybody, nor the quorum smaller.
+    for next in [
+        ManifestDraft { version: 2, operators: vec![operator_draft(1)], quorum: quorum(1, None), ..draft() },
+        ManifestDraft { version: 2, quorum: quorum(1, None), ..draft() },
+    ] {
+        let refused = pinned.advance(&signed(&next, &[1]));
+        assert_eq!(refused, Err(ManifestError::Document(DocumentError::Quorum { got: 1, need: 2 })));
+        assert_eq!(pinned.advance(&signed(&next, &[1, 2])).unwrap().manifest().manifest_quorum(), 1);
+    }
+    let again = ManifestDraft::from(pinned.manifest());
+    assert_eq!(again.quorum, first.quorum);
+    for (manifests, reason) in [(1, "must be 2 to 3, got 1"), (4, "must be 2 to 3, got 4")] {
+        let wrong = ManifestDraft { quorum: quorum(2, Some(manifests)), ..draft() }.to_yaml().unwrap_err();
+        assert_eq!(wrong.to_string(), format!("quorum.manifests: {reason}"));
+    }
+}
+
+#[test]
+fn nobody_takes_the_last_version_there_is() {
+    let leap = |version| signed(&ManifestDraft { version, ..draft() }, &[1, 2]);
+    for version in [u64::MAX, 2 + MAX_LEAP] {
+        let refused = pinned().advance(&leap(version));
+        assert_eq!(refused, Err(ManifestError::Leap { pinned: 1, offered: version }));
+    }
+    let far = pinned().advance(&leap(1 + MAX_LEAP)).unwrap();
+    assert_eq!(far.advance(&leap(2 + MAX_LEAP)).unwrap().manifest().version(), 2 + MAX_LEAP);
+}
+
+#[test]
 fn versions_only_go_up() {
     let fifth = ManifestDraft { version: 5, ..draft() };
     let fifth = pinned().advance(&signed(&fifth, &[1, 2])).unwrap();
@@ -116,7 +153,7 @@ fn versions_only_go_up() {
         Err(ManifestError::Rollback { pinned: 5, offered: 2 })
     );
     let other =
-        ManifestDraft { version: 5, quorum: quorate_manifest::QuorumDraft { operators: 1 }, ..draft() };
+        ManifestDraft { version: 5, quorum: QuorumDraft { operators: 1, manifests: None }, ..draft() };
     assert_eq!(fifth.advance(&signed(&other, &[1, 2])), Err(ManifestError::Fork { version: 5 }));
     // A body that differs in a comment only is another body.
     let commented = [fifth.document().body.as_slice(), b"# note\n"].concat();

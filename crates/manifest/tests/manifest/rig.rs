@@ -78,7 +78,7 @@ pub(crate) fn draft() -> ManifestDraft {
             node_draft("agent-2", "agent", 14),
         ],
         groups: vec![group_draft("group-1", ["agent-1", "service-1", "cold-1"])],
-        quorum: QuorumDraft { operators: 2 },
+        quorum: QuorumDraft { operators: 2, manifests: None },
         recovery: vec![RECIPIENT.to_owned()],
         coordinators: vec![CoordinatorDraft { id: "coordinator-1".to_owned() }],
         ..ManifestDraft::new("example", vec![operator_draft(1), operator_draft(2), operator_draft(3)])

@@ -71,7 +71,7 @@ pub(crate) fn manifest(cluster: &str, operators: &[u8], quorum: usize) -> Manife
         key: PersonKey::try_from(operator(*seed).public_key()).unwrap().to_string(),
     };
     let draft = ManifestDraft {
-        quorum: QuorumDraft { operators: quorum },
+        quorum: QuorumDraft { operators: quorum, manifests: None },
         ..ManifestDraft::new(cluster, operators.iter().map(person).collect())
     };
     Manifest::parse(draft.to_yaml().unwrap().as_bytes()).unwrap()
