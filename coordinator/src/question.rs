@@ -248,7 +248,7 @@ impl Question {
             payload_hash: request.payload_hash,
             idempotency_key: request.key.as_str(),
         };
-        Asked::check(wallet.agent_key.as_ref(), &asking, request.agent.as_ref(), now)
+        Asked::check(wallet.terms.agent_key.as_ref(), &asking, request.agent.as_ref(), now)
     }
 
     /// `before` is where an earlier try at this very request stands. What that one holds stays held.

@@ -174,7 +174,7 @@ impl Request {
             payload_hash: self.payload_hash,
             idempotency_key: self.key.as_str(),
         };
-        let (key, facts) = (self.wallet.agent_key.as_ref(), facts(node, &self.wallet, &self.decoded));
+        let (key, facts) = (self.wallet.terms.agent_key.as_ref(), facts(node, &self.wallet, &self.decoded));
         // Asked anew each time: it may have expired since.
         let holds =
             |approval: &&SignedApproval| approval.covers(&self.subject(&self.summary()), facts.now).is_ok();

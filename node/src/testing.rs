@@ -8,7 +8,7 @@ use quorate_manifest::{
 use quorate_mpc::{CoreShare, Moduli, Party, fixtures, generate_key};
 use quorate_policy::SignedPolicy;
 use quorate_proto::v1;
-use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement};
+use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement, WalletTerms};
 use quorate_store::{MemStore, Store, Writer};
 use quorate_types::{BootId, ManualClock, NodeId, Role, WalletId};
 use rand_core::OsRng;
@@ -166,8 +166,7 @@ impl Cluster {
             group: "g".parse().unwrap(),
             wallet: wallet.parse().unwrap(),
             agent: "bot".parse().unwrap(),
-            agent_key: None,
-            loosening_delay_s: None,
+            terms: WalletTerms::default(),
             epoch: 0,
             public_key: share.public_key().unwrap(),
             nodes: NODES.map(|id| id.parse().unwrap()).to_vec(),

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use quorate_session::{AgentPublicKey, AgentSignature, MAX_LOOSENING_DELAY_S};
+use quorate_session::{AgentPublicKey, AgentSignature, MAX_LOOSENING_DELAY_S, WalletTerms};
 use quorate_types::{Bytes, Payload};
 
 use crate::v1;
@@ -43,11 +43,21 @@ where
     text.parse().map_err(|error: T::Err| FieldError::invalid(field, error))
 }
 
-/// Reads an agent's key; an empty field is none.
+/// Reads what a wallet is created with. An empty key is none; an absent delay is none.
 ///
 /// # Errors
-/// [`FieldError`] naming `agent_key`.
-pub fn agent_key_from_pb(bytes: &[u8]) -> Result<Option<AgentPublicKey>, FieldError> {
+/// [`FieldError`] naming the field.
+pub fn wallet_terms_from_pb(
+    agent_key: &[u8],
+    loosening_delay_s: Option<u32>,
+) -> Result<WalletTerms, FieldError> {
+    Ok(WalletTerms {
+        agent_key: agent_key_from_pb(agent_key)?,
+        loosening_delay_s: loosening_delay_from_pb(loosening_delay_s)?,
+    })
+}
+
+fn agent_key_from_pb(bytes: &[u8]) -> Result<Option<AgentPublicKey>, FieldError> {
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -56,11 +66,7 @@ pub fn agent_key_from_pb(bytes: &[u8]) -> Result<Option<AgentPublicKey>, FieldEr
     key.ok_or_else(refuse).map(Some)
 }
 
-/// Reads how long what loosens a wallet's policy waits; absent: not at all.
-///
-/// # Errors
-/// [`FieldError`] naming `loosening_delay_s`.
-pub fn loosening_delay_from_pb(seconds: Option<u32>) -> Result<Option<u32>, FieldError> {
+fn loosening_delay_from_pb(seconds: Option<u32>) -> Result<Option<u32>, FieldError> {
     match seconds {
         Some(seconds) if seconds > MAX_LOOSENING_DELAY_S => {
             let reason = format!("at most {MAX_LOOSENING_DELAY_S}, got {seconds}");

@@ -86,7 +86,7 @@ impl Offer {
                 return Err(OpError::conflict("policy", reason));
             }
         }
-        let loosening = wallet.loosening_delay_s.map(|delay_s| Loosening { delay_s });
+        let loosening = Loosening::of(&wallet.terms);
         if loosening.is_some() && wallet.born.is_none() {
             let reason = "its key generation is not complete: its nodes take no policy yet";
             return Err(OpError::conflict("wallet", reason));

@@ -1,5 +1,6 @@
 use quorate_proto::v1;
 use quorate_proto::v1::session_failure::Fault;
+use quorate_session::WalletTerms;
 use quorate_transport::PeerRole;
 use quorate_types::Role;
 use tokio::sync::mpsc;
@@ -18,8 +19,7 @@ fn new(wallet: &str, agent: &str) -> NewWallet {
     NewWallet {
         wallet: wallet.parse().unwrap(),
         agent: agent.parse().unwrap(),
-        agent_key: None,
-        loosening_delay_s: None,
+        terms: WalletTerms::default(),
         group: "g".parse().unwrap(),
     }
 }

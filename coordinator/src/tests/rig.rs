@@ -10,7 +10,7 @@ use quorate_manifest::{
 };
 use quorate_policy::SignedPolicy;
 use quorate_proto::v1;
-use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement};
+use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement, WalletTerms};
 use quorate_store::{FailingStore, MemStore, Read, update};
 use quorate_transport::{PeerRole, SpiffeId};
 use quorate_types::{Address, B256, Bytes, ManualClock, NodeId, Payload, PublicKey, Role, WalletId};
@@ -137,8 +137,7 @@ pub(super) fn key_statement(wallet: &str) -> KeyStatement {
         group: "g".parse().unwrap(),
         wallet: wallet.parse().unwrap(),
         agent: "bot".parse().unwrap(),
-        agent_key: None,
-        loosening_delay_s: None,
+        terms: WalletTerms::default(),
         epoch: 0,
         public_key: PublicKey::from(k256::PublicKey::from(wallet_key().verifying_key())),
         nodes: Role::ALL.map(node).to_vec(),
@@ -156,8 +155,7 @@ fn wallet_record() -> WalletRecord {
     WalletRecord {
         wallet: statement.wallet.clone(),
         agent: statement.agent.clone(),
-        agent_key: statement.agent_key,
-        loosening_delay_s: statement.loosening_delay_s,
+        terms: statement.terms,
         group: statement.group.clone(),
         created_at: START,
         born: Some(Born::new(&statement, attestations)),
@@ -192,7 +190,8 @@ impl Rig {
     /// The same, with a wallet that was created with a delay for what loosens its policy.
     pub(super) fn guarded(loosening_delay_s: u32) -> Self {
         let rig = Self::new();
-        let wallet = WalletRecord { loosening_delay_s: Some(loosening_delay_s), ..wallet_record() };
+        let terms = WalletTerms { loosening_delay_s: Some(loosening_delay_s), ..WalletTerms::default() };
+        let wallet = WalletRecord { terms, ..wallet_record() };
         let _synced = update(rig.store.as_ref(), |txn| put(txn, &wallet)).unwrap();
         rig
     }

@@ -1,6 +1,7 @@
 //! How a later policy takes the place of the one in force: tightening at once, loosening late.
 
 use quorate_manifest::{DocumentError, Manifest, Namespace, SignedDocument, verify};
+use quorate_session::WalletTerms;
 use quorate_types::UnixMillis;
 
 use crate::{PolicyError, SignedPolicy, loosened};
@@ -17,6 +18,11 @@ pub struct Loosening {
 }
 
 impl Loosening {
+    /// What loosening the policy of a wallet created with these terms needs; none where nothing.
+    pub fn of(terms: &WalletTerms) -> Option<Self> {
+        terms.loosening_delay_s.map(|delay_s| Self { delay_s })
+    }
+
     /// When what was first seen at `seen` may come into force.
     pub fn until(self, seen: UnixMillis) -> UnixMillis {
         seen.saturating_add(u64::from(self.delay_s).saturating_mul(1000))

@@ -44,13 +44,7 @@ pub(super) async fn run(client: &Client, command: &Rotate) -> Result<Answer, Ref
     let request = v1::GetPolicyRequest { wallet: old.wallet.clone() };
     let policy = client.policies().get_policy(within(request, ORDINARY)).await.map_err(refused)?;
     let body = policy.into_inner().document.map(|document| document.body).unwrap_or_default();
-    let new = New {
-        wallet: command.new.as_str(),
-        agent: &old.agent,
-        group: &old.group,
-        agent_key: &old.agent_key,
-        loosening_delay_s: old.loosening_delay_s,
-    };
+    let new = New { wallet: command.new.as_str(), agent: &old.agent, group: &old.group, terms: old.terms()? };
     // Its address becomes the only one that is paid: the coordinator's word is not enough for that.
     let new = attested(create(client, new).await?, command.new.as_str())?;
     files::private_dir(&command.out)?;

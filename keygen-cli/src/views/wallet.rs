@@ -1,11 +1,13 @@
 //! Wallets.
 
 use quorate_proto::v1;
+use quorate_session::WalletTerms;
 use quorate_types::{Clock, SystemClock, UnixMillis};
 use serde::Serialize;
 
 use super::hex;
 use crate::output::table;
+use crate::refusal::{OrRefuse, Refusal};
 
 /// A wallet.
 #[derive(Debug, Clone, Serialize)]
@@ -61,6 +63,15 @@ impl From<v1::Wallet> for WalletView {
 }
 
 impl WalletView {
+    /// What it was created with.
+    pub(crate) fn terms(&self) -> Result<WalletTerms, Refusal> {
+        let agent_key = match self.agent_key.as_str() {
+            "" => None,
+            key => Some(key.parse().or_invalid("the coordinator's answer")?),
+        };
+        Ok(WalletTerms { agent_key, loosening_delay_s: self.loosening_delay_s })
+    }
+
     pub(crate) fn words(&self) -> String {
         let policy = match self.policy_version {
             0 => "none: everything is denied".to_owned(),

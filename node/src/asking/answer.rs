@@ -77,7 +77,7 @@ async fn asked(node: &Arc<Node>, config: &AskingConfig, uid: u32, ask: Ask) -> R
         record.ok_or_else(|| Refusal::new("uid", format!("user {uid} may not ask for this agent")))?;
     permit(config, uid, &record.agent)?;
     let key = keys::find(&*node.store, &record.agent).map_err(Refusal::internal)?;
-    let key = key.filter(|key| record.agent_key == Some(key.public())).ok_or_else(|| {
+    let key = key.filter(|key| record.terms.agent_key == Some(key.public())).ok_or_else(|| {
         Refusal::new(
             "wallet",
             "was not created with the key this node keeps for its agent, so it takes none of its word",

@@ -1,7 +1,7 @@
 //! A wallet's policy, from the operators by way of the coordinator.
 
 use quorate_manifest::{Namespace, SignedDocument};
-use quorate_policy::Policy;
+use quorate_policy::{Loosening, Policy};
 use quorate_proto::v1;
 use quorate_types::WalletId;
 
@@ -61,7 +61,7 @@ pub(crate) fn run(node: &Node, document: v1::SignedDocument) -> v1::DocumentAck 
 fn guarded(node: &Node, wallet: &WalletId) -> Result<Option<Guarded>, PutError> {
     let record = node.vault.wallet(wallet)?;
     Ok(record.and_then(|record| {
-        let loosening = record.loosening()?;
+        let loosening = Loosening::of(&record.terms)?;
         Some(Guarded { loosening, agent: record.agent })
     }))
 }
