@@ -207,6 +207,7 @@ impl Question {
     pub(crate) fn facts<'a>(&'a self, matter: &'a Matter<'_>) -> Facts<'a> {
         let (wallet, address) = (&matter.wallet.wallet, matter.public_key.address());
         Facts {
+            raw_digest: matter.wallet.terms.raw_digest,
             asked: self.asked(matter.wallet, matter.now),
             approved_by: matter.approval.as_ref().map_or(&[], SignedApproval::approvers),
             held_since: matter.held_since,

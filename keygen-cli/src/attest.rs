@@ -26,7 +26,7 @@ pub(crate) fn check(manifest: &Manifest, wallet: &v1::Wallet) -> Result<(), Refu
     let signed = wallet.attestations.iter().map(statement).collect::<Result<Vec<_>, _>>()?;
     let stated = KeyStatement::verify_all(&signed, &nodes, |node| manifest.node(node).map(|entry| entry.key))
         .map_err(|error| untrue(wallet, &error.to_string()))?;
-    let terms = wallet_terms_from_pb(&wallet.agent_key, wallet.loosening_delay_s)
+    let terms = wallet_terms_from_pb(&wallet.agent_key, wallet.loosening_delay_s, wallet.raw_digest)
         .map_err(|error| untrue(wallet, &error.to_string()))?;
     let same = [
         ("cluster", stated.cluster == *manifest.cluster()),
@@ -120,12 +120,13 @@ mod tests {
         let manifest = manifest(&keys);
         assert!(check(&manifest, &attested(&keys)).is_ok());
         type Lie = fn(&mut v1::Wallet);
-        let lies: [(&str, Lie); 8] = [
+        let lies: [(&str, Lie); 9] = [
             ("address", |w| w.address = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C".to_owned()),
             ("public key", |w| w.public_key = vec![2; 33]),
             ("agent", |w| w.agent = "b".to_owned()),
             ("agent_key", |w| w.agent_key = vec![3; 32]),
             ("loosening_delay_s", |w| w.loosening_delay_s = Some(60)),
+            ("raw_digest", |w| w.raw_digest = true),
             ("wallet", |w| w.wallet = "v".to_owned()),
             ("epoch", |w| w.epoch = 1),
             ("attestations", |w| drop(w.attestations.pop())),

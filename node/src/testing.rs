@@ -92,6 +92,14 @@ impl Cluster {
         self.sign(body, Namespace::Policy)
     }
 
+    /// A policy that allows raw digests at once, and nothing else.
+    pub(crate) fn raw_policy(&self, wallet: &str, version: u64) -> SignedDocument {
+        let body = format!(
+            "policy: quorate/v1\ncluster: dev\nwallet: {wallet}\nversion: {version}\nrules:\n  raw_digest: {{tier: instant}}\n"
+        );
+        self.sign(body, Namespace::Policy)
+    }
+
     /// An order about wallet `w`.
     pub(crate) fn freeze(&self, sequence: u64, action: &str) -> SignedDocument {
         let body = format!(

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use quorate_session::{AgentPublicKey, AgentSignature, MAX_LOOSENING_DELAY_S, WalletTerms};
-use quorate_types::{Bytes, Payload};
+use quorate_types::{B256, Bytes, Payload};
 
 use crate::v1;
 
@@ -50,10 +50,12 @@ where
 pub fn wallet_terms_from_pb(
     agent_key: &[u8],
     loosening_delay_s: Option<u32>,
+    raw_digest: bool,
 ) -> Result<WalletTerms, FieldError> {
     Ok(WalletTerms {
         agent_key: agent_key_from_pb(agent_key)?,
         loosening_delay_s: loosening_delay_from_pb(loosening_delay_s)?,
+        raw_digest,
     })
 }
 
@@ -94,7 +96,8 @@ pub fn agent_to_pb(agent: &AgentSignature) -> v1::AgentSignature {
     v1::AgentSignature { expires_at_ms: agent.expires_at, signature: agent.signature.to_vec() }
 }
 
-/// Reads a payload, refusing one that is empty or larger than [`Payload::MAX_BYTES`].
+/// Reads a payload, refusing one that is empty, larger than [`Payload::MAX_BYTES`], or a digest of another length than 32
+/// bytes.
 ///
 /// # Errors
 /// [`FieldError`] naming `payload`.
@@ -104,6 +107,11 @@ pub fn payload_from_pb(payload: Option<v1::Payload>) -> Result<Payload, FieldErr
         v1::payload::Kind::Transaction(bytes) => Payload::Transaction(Bytes::from(bytes)),
         v1::payload::Kind::TypedData(json) => Payload::TypedData(json),
         v1::payload::Kind::Message(bytes) => Payload::Message(Bytes::from(bytes)),
+        v1::payload::Kind::RawDigest(bytes) => {
+            let refuse =
+                || FieldError::invalid("payload", format!("a raw digest is 32 bytes, got {}", bytes.len()));
+            Payload::RawDigest(B256::try_from(bytes.as_slice()).map_err(|_| refuse())?)
+        }
     };
     let len = payload.as_bytes().len();
     if len > Payload::MAX_BYTES {
@@ -122,6 +130,7 @@ pub fn payload_to_pb(payload: &Payload) -> v1::Payload {
         Payload::Transaction(bytes) => v1::payload::Kind::Transaction(bytes.to_vec()),
         Payload::TypedData(json) => v1::payload::Kind::TypedData(json.clone()),
         Payload::Message(bytes) => v1::payload::Kind::Message(bytes.to_vec()),
+        Payload::RawDigest(digest) => v1::payload::Kind::RawDigest(digest.to_vec()),
     };
     v1::Payload { kind: Some(kind) }
 }
@@ -137,6 +146,7 @@ mod tests {
             Payload::Transaction(Bytes::from_static(&[2, 1])),
             Payload::TypedData("{}".to_owned()),
             Payload::Message(Bytes::new()),
+            Payload::RawDigest(B256::repeat_byte(7)),
         ] {
             assert_eq!(payload_from_pb(Some(payload_to_pb(&payload))), Ok(payload));
         }
@@ -149,6 +159,14 @@ mod tests {
         assert_eq!(payload_from_pb(Some(empty)), Err(FieldError::missing("payload")));
         let large = payload_to_pb(&Payload::Message(vec![0; Payload::MAX_BYTES + 1].into()));
         assert_eq!(payload_from_pb(Some(large)).unwrap_err().field, "payload");
+        for len in [0, 31, 33] {
+            let digest = v1::payload::Kind::RawDigest(vec![7; len]);
+            let refused = payload_from_pb(Some(v1::Payload { kind: Some(digest) })).unwrap_err();
+            assert_eq!(
+                refused,
+                FieldError::invalid("payload", format!("a raw digest is 32 bytes, got {len}"))
+            );
+        }
     }
 
     #[test]

@@ -72,6 +72,7 @@ struct Offer {
 impl Offer {
     fn write(self, txn: &mut dyn Txn, wallet: WalletRecord, pinned: &Pinned) -> Result<Written, OpError> {
         let conflict = |error: PolicyError| OpError::conflict("policy", error);
+        self.policy.policy().suits(&wallet.terms).map_err(conflict)?;
         let present = policies::in_force(txn, &wallet.wallet)?;
         if let Some(present) = &present {
             self.policy.supersedes(present).map_err(conflict)?;

@@ -75,6 +75,7 @@ async fn claim_name(core: &Coordinator, caller: &Caller, new: NewWallet) -> Resu
         .field("agent", json!(agent))
         .field("agent_key", json!(terms.agent_key))
         .field("loosening_delay_s", json!(terms.loosening_delay_s))
+        .field("raw_digest", json!(terms.raw_digest))
         .field("group", json!(group));
     let record = WalletRecord { wallet, agent, terms, group, created_at: now, born: None };
     let write = core.db.update(move |txn| {
@@ -95,6 +96,7 @@ async fn bear(core: &Coordinator, record: &WalletRecord, group: &Group) -> Resul
         group: record.group.to_string(),
         agent_key: record.terms.agent_key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
         loosening_delay_s: record.terms.loosening_delay_s,
+        raw_digest: record.terms.raw_digest,
     });
     let began = Instant::now();
     let deadline = began + core.deadlines.keygen();

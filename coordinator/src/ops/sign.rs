@@ -83,8 +83,7 @@ fn tell_the_service_node(core: &Coordinator, held: &Held) {
 async fn ask_the_nodes(core: &Coordinator, admitted: Admitted) -> Answer {
     let deadline = Instant::now() + core.deadlines.sign();
     let group = core.group(&admitted.case().wallet().group)?;
-    core.demand.used(&admitted.case().request().wallet, &group.id, Instant::now());
-    let (mut ended, mut path) = match sign_online(core, &admitted, &group, deadline).await {
+    let (mut ended, mut path) = match through_the_pool(core, &admitted, &group, deadline).await {
         Some(ended) => (ended, Path::Presignature),
         None => match session(core, &admitted, &group, deadline).await {
             Ok(ended) => (ended, Path::Session),
@@ -105,6 +104,22 @@ async fn ask_the_nodes(core: &Coordinator, admitted: Admitted) -> Answer {
     core.pools.nudge();
     metrics::counter!("quorate_sign_path_total", "path" => path.as_str()).increment(1);
     conclude(core, admitted, (ended, group), path).await
+}
+
+/// `None` where no presignature is at hand. A wallet that signs raw digests never has any: each digest must be fixed before
+/// there is one, and the nodes refuse both to make and to use it.
+async fn through_the_pool(
+    core: &Coordinator,
+    admitted: &Admitted,
+    group: &Group,
+    deadline: Instant,
+) -> Option<Ended> {
+    let case = admitted.case();
+    if case.wallet().terms.raw_digest {
+        return None;
+    }
+    core.demand.used(&case.request().wallet, &group.id, Instant::now());
+    sign_online(core, admitted, group, deadline).await
 }
 
 /// The interactive protocol, where both nodes are there and there is room for one more session.

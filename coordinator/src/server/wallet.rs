@@ -57,7 +57,7 @@ fn read(request: &v1::CreateWalletRequest) -> Result<NewWallet, OpError> {
     Ok(NewWallet {
         wallet: required("wallet", &request.wallet)?,
         agent: required("agent", &request.agent)?,
-        terms: wallet_terms_from_pb(&request.agent_key, request.loosening_delay_s)?,
+        terms: wallet_terms_from_pb(&request.agent_key, request.loosening_delay_s, request.raw_digest)?,
         group: required("group", &request.group)?,
     })
 }

@@ -6,7 +6,7 @@ use quorate_types::Role;
 use tokio::sync::mpsc;
 
 use super::fake::Does;
-use super::rig::{DEADLINES, Rig, caller, node, policy, wallet};
+use super::rig::{DEADLINES, Rig, caller, node, policy, raw_policy, wallet};
 use crate::error::OpError;
 use crate::ops::apply_policy::apply_policy;
 use crate::ops::create_wallet::{NewWallet, create_wallet};
@@ -21,6 +21,21 @@ fn new(wallet: &str, agent: &str) -> NewWallet {
         agent: agent.parse().unwrap(),
         terms: WalletTerms::default(),
         group: "g".parse().unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_policy_is_taken_by_a_wallet_of_its_sort_only() {
+    for (rig, right, wrong) in [
+        (Rig::new(), policy(2, "0.02"), raw_policy(2)),
+        (Rig::for_raw_digests(), raw_policy(2), policy(2, "0.02")),
+    ] {
+        let _nodes = rig.attach_signers(&[], &[]);
+        let apply = |document| apply_policy(&rig.core, caller(PeerRole::Operator), document);
+        let refused = apply(wrong).await.unwrap_err();
+        assert!(matches!(refused, OpError::Conflict { field: "policy", .. }), "{refused}");
+        assert!(refused.to_string().contains("rules.raw_digest: "), "{refused}");
+        assert_eq!(apply(right).await.unwrap().in_force.unwrap().version, 2);
     }
 }
 

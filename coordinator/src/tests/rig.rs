@@ -125,6 +125,14 @@ pub(super) fn policy_of_both(version: u64, max: &str) -> SignedDocument {
     document
 }
 
+/// A policy that allows raw digests at once, and nothing else.
+pub(super) fn raw_policy(version: u64) -> SignedDocument {
+    let body = format!(
+        "policy: quorate/v1\ncluster: demo\nwallet: w\nversion: {version}\nrules:\n  raw_digest: {{tier: instant}}\n"
+    );
+    signed(body, Namespace::Policy)
+}
+
 pub(super) fn policy_record(document: SignedDocument) -> PolicyRecord {
     let manifest = Pinned::enrol(&manifest(1), &[root()]).unwrap();
     let policy = SignedPolicy::verify(&document, manifest.manifest()).unwrap();
@@ -193,6 +201,18 @@ impl Rig {
         let terms = WalletTerms { loosening_delay_s: Some(loosening_delay_s), ..WalletTerms::default() };
         let wallet = WalletRecord { terms, ..wallet_record() };
         let _synced = update(rig.store.as_ref(), |txn| put(txn, &wallet)).unwrap();
+        rig
+    }
+
+    /// The same, with a wallet that was created to sign raw digests, and a policy for them.
+    pub(super) fn for_raw_digests() -> Self {
+        let rig = Self::new();
+        let terms = WalletTerms { raw_digest: true, ..WalletTerms::default() };
+        let _synced = update(rig.store.as_ref(), |txn| {
+            put(txn, &WalletRecord { terms, ..wallet_record() })?;
+            put(txn, &policy_record(raw_policy(1)))
+        })
+        .unwrap();
         rig
     }
 

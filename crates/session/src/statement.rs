@@ -103,7 +103,7 @@ pub struct KeyStatement {
 }
 
 impl Statement for KeyStatement {
-    const DOMAIN: &'static str = "quorate/key-statement/v3";
+    const DOMAIN: &'static str = "quorate/key-statement/v4";
 }
 
 impl KeyStatement {
@@ -232,13 +232,14 @@ mod tests {
     fn any_difference_is_named() {
         let keys = keys();
         type Change = fn(&mut KeyStatement);
-        let change: [(&str, Change); 10] = [
+        let change: [(&str, Change); 11] = [
             ("cluster", |s| s.cluster = "other".parse().unwrap()),
             ("group", |s| s.group = "h".parse().unwrap()),
             ("wallet", |s| s.wallet = "v".parse().unwrap()),
             ("agent", |s| s.agent = "eve".parse().unwrap()),
             ("agent_key", |s| s.terms.agent_key = Some(crate::AgentKey::generate(&mut OsRng).public())),
             ("loosening_delay_s", |s| s.terms.loosening_delay_s = Some(0)),
+            ("raw_digest", |s| s.terms.raw_digest = true),
             ("epoch", |s| s.epoch = 1),
             ("public key", |s| s.public_key = GENERATOR.replacen("02", "03", 1).parse().unwrap()),
             ("participants", |s| s.nodes.reverse()),

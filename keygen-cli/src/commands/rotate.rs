@@ -41,6 +41,12 @@ pub(super) async fn run(client: &Client, command: &Rotate) -> Result<Answer, Ref
         );
     }
     let old = attested(client.wallet(command.wallet.as_str()).await?, command.wallet.as_str())?;
+    if old.raw_digest {
+        let reason = "signs raw digests and holds nothing that could be moved";
+        return Err(Refusal::conflict(reason)
+            .field("--wallet")
+            .next("create another with --raw-digest and a policy of its own, then retire this one"));
+    }
     let request = v1::GetPolicyRequest { wallet: old.wallet.clone() };
     let policy = client.policies().get_policy(within(request, ORDINARY)).await.map_err(refused)?;
     let body = policy.into_inner().document.map(|document| document.body).unwrap_or_default();

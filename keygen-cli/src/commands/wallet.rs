@@ -58,6 +58,9 @@ pub(crate) struct Create {
     /// here, for ever [default: neither]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_LOOSENING_DELAY_S)))]
     loosening_delay: Option<u32>,
+    /// Sign raw digests, which nobody can read, and nothing else; decided here, for ever. Keep no money under its key
+    #[arg(long)]
+    raw_digest: bool,
 }
 
 /// A wallet to ask for.
@@ -71,9 +74,10 @@ pub(crate) struct New<'a> {
 pub(crate) async fn run(command: Wallet, globals: &Globals) -> Result<Answer, Refusal> {
     let client = Client::connect(&Profile::find(globals, Caller::Operator)?).await?;
     match command {
-        Wallet::Create(Create { wallet, agent, group, agent_key, loosening_delay: loosening_delay_s }) => {
+        Wallet::Create(Create { wallet, agent, group, agent_key, loosening_delay, raw_digest }) => {
+            let terms = WalletTerms { agent_key, loosening_delay_s: loosening_delay, raw_digest };
             let (wallet, agent, group) = (wallet.as_str(), agent.as_str(), group.as_str());
-            let new = New { wallet, agent, group, terms: WalletTerms { agent_key, loosening_delay_s } };
+            let new = New { wallet, agent, group, terms };
             let view = create(&client, new).await?;
             let mut words = view.words();
             if view.policy_version == 0 {
@@ -104,6 +108,7 @@ pub(crate) async fn create(client: &Client, new: New<'_>) -> Result<WalletView, 
         group: new.group.to_owned(),
         agent_key: new.terms.agent_key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
         loosening_delay_s: new.terms.loosening_delay_s,
+        raw_digest: new.terms.raw_digest,
     };
     let answer = client.wallets().create_wallet(within(request, SESSION)).await;
     let view = client.checked(answer.map_err(refused)?.into_inner())?;

@@ -20,6 +20,9 @@ pub(crate) struct WalletView {
     /// Seconds; none where loosening its policy takes neither time nor a second operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) loosening_delay_s: Option<u32>,
+    /// Whether it signs raw digests, and nothing else.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) raw_digest: bool,
     pub(crate) group: String,
     pub(crate) state: &'static str,
     pub(crate) address: String,
@@ -52,6 +55,7 @@ impl From<v1::Wallet> for WalletView {
             agent: wallet.agent,
             agent_key: ::hex::encode(&wallet.agent_key),
             loosening_delay_s: wallet.loosening_delay_s,
+            raw_digest: wallet.raw_digest,
             group: wallet.group,
             address: wallet.address,
             epoch: wallet.epoch,
@@ -69,7 +73,8 @@ impl WalletView {
             "" => None,
             key => Some(key.parse().or_invalid("the coordinator's answer")?),
         };
-        Ok(WalletTerms { agent_key, loosening_delay_s: self.loosening_delay_s })
+        let Self { loosening_delay_s, raw_digest, .. } = *self;
+        Ok(WalletTerms { agent_key, loosening_delay_s, raw_digest })
     }
 
     pub(crate) fn words(&self) -> String {
@@ -90,10 +95,12 @@ impl WalletView {
             None => "at once".to_owned(),
             Some(seconds) => format!("a second operator, and {seconds} s"),
         };
+        let signs = if self.raw_digest { "raw digests, which nobody can read, and nothing else" } else { "" };
         let lines = [
             ("wallet", self.wallet.clone()),
             ("agent", self.agent.clone()),
             ("asks", asks),
+            ("signs", signs.to_owned()),
             ("group", self.group.clone()),
             ("state", self.state.to_owned()),
             ("address", self.address.clone()),
@@ -103,7 +110,11 @@ impl WalletView {
             ("last drill", last_drill(self.drilled_at_ms, SystemClock.now())),
             ("attested by", format!("{}{checked}", self.attested_by.join(", "))),
         ];
-        lines.map(|(name, value)| format!("{name:<12} {value}").trim_end().to_owned()).join("\n")
+        // Of an ordinary wallet there is nothing to say about what it signs.
+        let told = lines.iter().filter(|(name, value)| *name != "signs" || !value.is_empty());
+        let lines: Vec<_> =
+            told.map(|(name, value)| format!("{name:<12} {value}").trim_end().to_owned()).collect();
+        lines.join("\n")
     }
 
     pub(crate) fn table(wallets: &[Self]) -> String {

@@ -83,7 +83,8 @@ async fn asked(node: &Arc<Node>, config: &AskingConfig, uid: u32, ask: Ask) -> R
             "was not created with the key this node keeps for its agent, so it takes none of its word",
         )
     })?;
-    let payload = payload.read().ok_or_else(|| Refusal::new("payload", "not hex"))?;
+    let payload =
+        payload.read().ok_or_else(|| Refusal::new("payload", "not hex, or no digest of 32 bytes"))?;
     let decoded = quorate_intent::decode(&payload).map_err(|error| Refusal::new("payload", error))?;
     let expires_at = node.clock.now().saturating_add(u64::from(expires_in_s).saturating_mul(1000));
     let request = AgentRequest {

@@ -29,7 +29,7 @@ pub(crate) async fn run(
 ) -> Result<Outcome, SessionError> {
     let wallet: WalletId = required("wallet", &start.wallet)?;
     let agent: AgentId = required("agent", &start.agent)?;
-    let created = wallet_terms_from_pb(&start.agent_key, start.loosening_delay_s)?;
+    let created = wallet_terms_from_pb(&start.agent_key, start.loosening_delay_s, start.raw_digest)?;
     let group: GroupId = required("group", &start.group)?;
     node.restored.check()?;
     let place = Place::find(node, &group)?;
@@ -39,7 +39,7 @@ pub(crate) async fn run(
     }
     let aux_hash = node.vault.aux_hash(&group)?;
     let aux_hash = aux_hash.ok_or_else(|| SessionError::caller("group", "not enrolled on this node"))?;
-    let subject = Transcript::new("quorate/wallet-record/v3")
+    let subject = Transcript::new("quorate/wallet-record/v4")
         .field(wallet.as_str().as_bytes())
         .field(agent.as_str().as_bytes());
     let terms = Terms {
