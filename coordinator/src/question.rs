@@ -207,6 +207,7 @@ impl Question {
     pub(crate) fn facts<'a>(&'a self, matter: &'a Matter<'_>) -> Facts<'a> {
         let (wallet, address) = (&matter.wallet.wallet, matter.public_key.address());
         Facts {
+            raw_digest: matter.wallet.terms.raw_digest,
             asked: self.asked(matter.wallet, matter.now),
             approved_by: matter.approval.as_ref().map_or(&[], SignedApproval::approvers),
             held_since: matter.held_since,
@@ -248,7 +249,7 @@ impl Question {
             payload_hash: request.payload_hash,
             idempotency_key: request.key.as_str(),
         };
-        Asked::check(wallet.agent_key.as_ref(), &asking, request.agent.as_ref(), now)
+        Asked::check(wallet.terms.agent_key.as_ref(), &asking, request.agent.as_ref(), now)
     }
 
     /// `before` is where an earlier try at this very request stands. What that one holds stays held.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use quorate_freeze::Scope;
 use quorate_manifest::SignedDocument;
-use quorate_session::{AgentPublicKey, KeyStatement, SignedStatement};
+use quorate_session::{KeyStatement, SignedStatement, WalletTerms};
 use quorate_store::{Read, Txn};
 use quorate_types::{AgentId, B256, GroupId, NodeId, PublicKey, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -72,12 +72,9 @@ fn malformed<T: Record>(key: &[u8], reason: String) -> OpError {
 pub(crate) struct WalletRecord {
     pub(crate) wallet: WalletId,
     pub(crate) agent: AgentId,
-    /// The key the agent's requests must be signed with; none where the gateway's word is taken.
-    #[serde(default)]
-    pub(crate) agent_key: Option<AgentPublicKey>,
-    /// For how many seconds what loosens its policy waits; none where loosening takes neither time nor a second operator.
-    #[serde(default)]
-    pub(crate) loosening_delay_s: Option<u32>,
+    /// What it is created with. Its fields stand beside the others, as they did before they had a type of their own.
+    #[serde(flatten)]
+    pub(crate) terms: WalletTerms,
     pub(crate) group: GroupId,
     pub(crate) created_at: UnixMillis,
     pub(crate) born: Option<Born>,
@@ -269,6 +266,16 @@ mod tests {
         assert_eq!(names("c", 3), ["d"]);
         assert_eq!(names("bb", 1), ["c"]);
         assert!(names("d", 3).is_empty());
+    }
+
+    #[test]
+    fn a_wallet_written_before_its_terms_had_a_type_is_read() {
+        let text = r#"{"v":1,"record":{"wallet":"w","agent":"a","loosening_delay_s":60,"group":"g","created_at":7,"born":null}}"#;
+        let record = decode::<WalletRecord>(b"w", text.as_bytes()).unwrap();
+        assert_eq!(record.terms, WalletTerms { loosening_delay_s: Some(60), ..WalletTerms::default() });
+        let store = MemStore::new();
+        let _synced = update(&store, |txn| put(txn, &record)).unwrap();
+        assert_eq!(get::<WalletRecord>(&store, b"w").unwrap(), Some(record));
     }
 
     #[test]

@@ -148,8 +148,9 @@ pub(crate) fn wallet_to_pb(record: &WalletRecord, policy: Option<&PolicyRecord>)
         wallet: record.wallet.to_string(),
         agent: record.agent.to_string(),
         group: record.group.to_string(),
-        agent_key: record.agent_key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
-        loosening_delay_s: record.loosening_delay_s,
+        agent_key: record.terms.agent_key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
+        loosening_delay_s: record.terms.loosening_delay_s,
+        raw_digest: record.terms.raw_digest,
         state: v1::wallet::State::Creating.into(),
         created_at_ms: record.created_at,
         ..Default::default()

@@ -2,7 +2,7 @@
 //! would otherwise have people send money to an address of their own.
 
 use quorate_manifest::Manifest;
-use quorate_proto::v1;
+use quorate_proto::{v1, wallet_terms_from_pb};
 use quorate_session::{KeyStatement, SignedStatement};
 use quorate_types::{GroupId, NodeId};
 
@@ -26,19 +26,20 @@ pub(crate) fn check(manifest: &Manifest, wallet: &v1::Wallet) -> Result<(), Refu
     let signed = wallet.attestations.iter().map(statement).collect::<Result<Vec<_>, _>>()?;
     let stated = KeyStatement::verify_all(&signed, &nodes, |node| manifest.node(node).map(|entry| entry.key))
         .map_err(|error| untrue(wallet, &error.to_string()))?;
+    let terms = wallet_terms_from_pb(&wallet.agent_key, wallet.loosening_delay_s, wallet.raw_digest)
+        .map_err(|error| untrue(wallet, &error.to_string()))?;
     let same = [
         ("cluster", stated.cluster == *manifest.cluster()),
         ("group", stated.group == group.id),
         ("wallet", stated.wallet.as_str() == wallet.wallet),
         ("agent", stated.agent.as_str() == wallet.agent),
-        ("agent key", stated.agent_key.as_ref().map_or(&[][..], |key| key.as_bytes()) == wallet.agent_key),
-        ("loosening delay", stated.loosening_delay_s == wallet.loosening_delay_s),
         ("epoch", stated.epoch == wallet.epoch),
         ("public key", stated.public_key.to_sec1() == wallet.public_key),
         ("address", stated.public_key.address().to_string() == wallet.address),
     ];
-    match same.into_iter().find(|(_, same)| !same) {
-        Some((field, _)) => Err(untrue(wallet, &format!("the nodes attested another {field}"))),
+    let differs = same.into_iter().find_map(|(field, same)| (!same).then_some(field));
+    match differs.or_else(|| stated.terms.difference(&terms)) {
+        Some(field) => Err(untrue(wallet, &format!("the nodes attested another {field}"))),
         None => Ok(()),
     }
 }
@@ -63,7 +64,7 @@ fn untrue(wallet: &v1::Wallet, reason: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_session::{NodeKey, Statement};
+    use quorate_session::{NodeKey, Statement, WalletTerms};
     use rand_core::OsRng;
 
     const GENERATOR: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
@@ -92,8 +93,7 @@ mod tests {
             group: "g".parse().unwrap(),
             wallet: "w".parse().unwrap(),
             agent: "a".parse().unwrap(),
-            agent_key: None,
-            loosening_delay_s: None,
+            terms: WalletTerms::default(),
             epoch: 0,
             public_key: GENERATOR.parse().unwrap(),
             nodes: nodes.clone(),
@@ -120,11 +120,13 @@ mod tests {
         let manifest = manifest(&keys);
         assert!(check(&manifest, &attested(&keys)).is_ok());
         type Lie = fn(&mut v1::Wallet);
-        let lies: [(&str, Lie); 7] = [
+        let lies: [(&str, Lie); 9] = [
             ("address", |w| w.address = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C".to_owned()),
             ("public key", |w| w.public_key = vec![2; 33]),
             ("agent", |w| w.agent = "b".to_owned()),
-            ("agent key", |w| w.agent_key = vec![3; 32]),
+            ("agent_key", |w| w.agent_key = vec![3; 32]),
+            ("loosening_delay_s", |w| w.loosening_delay_s = Some(60)),
+            ("raw_digest", |w| w.raw_digest = true),
             ("wallet", |w| w.wallet = "v".to_owned()),
             ("epoch", |w| w.epoch = 1),
             ("attestations", |w| drop(w.attestations.pop())),

@@ -134,6 +134,7 @@ impl Client {
                 public_key: blank(),
                 agent_key: blank(),
                 loosening_delay_s: None,
+                raw_digest: false,
                 ..view
             }
         })

@@ -174,7 +174,7 @@ impl Request {
             payload_hash: self.payload_hash,
             idempotency_key: self.key.as_str(),
         };
-        let (key, facts) = (self.wallet.agent_key.as_ref(), facts(node, &self.wallet, &self.decoded));
+        let (key, facts) = (self.wallet.terms.agent_key.as_ref(), facts(node, &self.wallet, &self.decoded));
         // Asked anew each time: it may have expired since.
         let holds =
             |approval: &&SignedApproval| approval.covers(&self.subject(&self.summary()), facts.now).is_ok();
@@ -235,9 +235,17 @@ impl Request {
 pub(crate) fn presign_terms(node: &Node, wallet: &WalletId) -> Result<Terms, SessionError> {
     never_cold(node)?;
     let (wallet, place) = signing_place(node, wallet)?;
+    if wallet.terms.raw_digest {
+        return Err(SessionError::caller("wallet", NEVER_PRESIGNED));
+    }
     let subject = Transcript::new("quorate/presign/v1").field(wallet.wallet.as_str().as_bytes()).finish();
     with_key(node, &wallet, place.terms(node, Protocol::Presign, subject))
 }
+
+/// Whoever knows a presignature's nonce point before they choose a raw digest can have one signed that is another message's
+/// ([ia.cr/2021/1330](https://ia.cr/2021/1330), 1.1.2): a coordinator does, and a node in an attacker's hands.
+pub(crate) const NEVER_PRESIGNED: &str =
+    "signs raw digests, each in a session of its own and never with a presignature";
 
 fn never_cold(node: &Node) -> Result<(), SessionError> {
     if node.role == Role::Cold {
@@ -297,7 +305,10 @@ fn read_approval(place: &Place, document: v1::SignedDocument) -> Result<SignedAp
 }
 
 fn facts<'a>(node: &Node, wallet: &'a WalletRecord, decoded: &'a Decoded) -> Facts<'a> {
-    Facts::of(&wallet.wallet, wallet.public_key.address(), &decoded.intent, node.clock.now())
+    Facts {
+        raw_digest: wallet.terms.raw_digest,
+        ..Facts::of(&wallet.wallet, wallet.public_key.address(), &decoded.intent, node.clock.now())
+    }
 }
 
 fn denied_without_policy(node: &Node, wallet: &WalletRecord, decoded: &Decoded) -> SessionError {

@@ -8,7 +8,7 @@ use quorate_manifest::{
 use quorate_mpc::{CoreShare, Moduli, Party, fixtures, generate_key};
 use quorate_policy::SignedPolicy;
 use quorate_proto::v1;
-use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement};
+use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement, WalletTerms};
 use quorate_store::{MemStore, Store, Writer};
 use quorate_types::{BootId, ManualClock, NodeId, Role, WalletId};
 use rand_core::OsRng;
@@ -92,6 +92,14 @@ impl Cluster {
         self.sign(body, Namespace::Policy)
     }
 
+    /// A policy that allows raw digests at once, and nothing else.
+    pub(crate) fn raw_policy(&self, wallet: &str, version: u64) -> SignedDocument {
+        let body = format!(
+            "policy: quorate/v1\ncluster: dev\nwallet: {wallet}\nversion: {version}\nrules:\n  raw_digest: {{tier: instant}}\n"
+        );
+        self.sign(body, Namespace::Policy)
+    }
+
     /// An order about wallet `w`.
     pub(crate) fn freeze(&self, sequence: u64, action: &str) -> SignedDocument {
         let body = format!(
@@ -166,8 +174,7 @@ impl Cluster {
             group: "g".parse().unwrap(),
             wallet: wallet.parse().unwrap(),
             agent: "bot".parse().unwrap(),
-            agent_key: None,
-            loosening_delay_s: None,
+            terms: WalletTerms::default(),
             epoch: 0,
             public_key: share.public_key().unwrap(),
             nodes: NODES.map(|id| id.parse().unwrap()).to_vec(),

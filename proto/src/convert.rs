@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use quorate_session::{AgentPublicKey, AgentSignature, MAX_LOOSENING_DELAY_S};
-use quorate_types::{Bytes, Payload};
+use quorate_session::{AgentPublicKey, AgentSignature, MAX_LOOSENING_DELAY_S, WalletTerms};
+use quorate_types::{B256, Bytes, Payload};
 
 use crate::v1;
 
@@ -43,11 +43,23 @@ where
     text.parse().map_err(|error: T::Err| FieldError::invalid(field, error))
 }
 
-/// Reads an agent's key; an empty field is none.
+/// Reads what a wallet is created with. An empty key is none; an absent delay is none.
 ///
 /// # Errors
-/// [`FieldError`] naming `agent_key`.
-pub fn agent_key_from_pb(bytes: &[u8]) -> Result<Option<AgentPublicKey>, FieldError> {
+/// [`FieldError`] naming the field.
+pub fn wallet_terms_from_pb(
+    agent_key: &[u8],
+    loosening_delay_s: Option<u32>,
+    raw_digest: bool,
+) -> Result<WalletTerms, FieldError> {
+    Ok(WalletTerms {
+        agent_key: agent_key_from_pb(agent_key)?,
+        loosening_delay_s: loosening_delay_from_pb(loosening_delay_s)?,
+        raw_digest,
+    })
+}
+
+fn agent_key_from_pb(bytes: &[u8]) -> Result<Option<AgentPublicKey>, FieldError> {
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -56,11 +68,7 @@ pub fn agent_key_from_pb(bytes: &[u8]) -> Result<Option<AgentPublicKey>, FieldEr
     key.ok_or_else(refuse).map(Some)
 }
 
-/// Reads how long what loosens a wallet's policy waits; absent: not at all.
-///
-/// # Errors
-/// [`FieldError`] naming `loosening_delay_s`.
-pub fn loosening_delay_from_pb(seconds: Option<u32>) -> Result<Option<u32>, FieldError> {
+fn loosening_delay_from_pb(seconds: Option<u32>) -> Result<Option<u32>, FieldError> {
     match seconds {
         Some(seconds) if seconds > MAX_LOOSENING_DELAY_S => {
             let reason = format!("at most {MAX_LOOSENING_DELAY_S}, got {seconds}");
@@ -88,7 +96,8 @@ pub fn agent_to_pb(agent: &AgentSignature) -> v1::AgentSignature {
     v1::AgentSignature { expires_at_ms: agent.expires_at, signature: agent.signature.to_vec() }
 }
 
-/// Reads a payload, refusing one that is empty or larger than [`Payload::MAX_BYTES`].
+/// Reads a payload, refusing one that is empty, larger than [`Payload::MAX_BYTES`], or a digest of another length than 32
+/// bytes.
 ///
 /// # Errors
 /// [`FieldError`] naming `payload`.
@@ -98,6 +107,11 @@ pub fn payload_from_pb(payload: Option<v1::Payload>) -> Result<Payload, FieldErr
         v1::payload::Kind::Transaction(bytes) => Payload::Transaction(Bytes::from(bytes)),
         v1::payload::Kind::TypedData(json) => Payload::TypedData(json),
         v1::payload::Kind::Message(bytes) => Payload::Message(Bytes::from(bytes)),
+        v1::payload::Kind::RawDigest(bytes) => {
+            let refuse =
+                || FieldError::invalid("payload", format!("a raw digest is 32 bytes, got {}", bytes.len()));
+            Payload::RawDigest(B256::try_from(bytes.as_slice()).map_err(|_| refuse())?)
+        }
     };
     let len = payload.as_bytes().len();
     if len > Payload::MAX_BYTES {
@@ -116,6 +130,7 @@ pub fn payload_to_pb(payload: &Payload) -> v1::Payload {
         Payload::Transaction(bytes) => v1::payload::Kind::Transaction(bytes.to_vec()),
         Payload::TypedData(json) => v1::payload::Kind::TypedData(json.clone()),
         Payload::Message(bytes) => v1::payload::Kind::Message(bytes.to_vec()),
+        Payload::RawDigest(digest) => v1::payload::Kind::RawDigest(digest.to_vec()),
     };
     v1::Payload { kind: Some(kind) }
 }
@@ -131,6 +146,7 @@ mod tests {
             Payload::Transaction(Bytes::from_static(&[2, 1])),
             Payload::TypedData("{}".to_owned()),
             Payload::Message(Bytes::new()),
+            Payload::RawDigest(B256::repeat_byte(7)),
         ] {
             assert_eq!(payload_from_pb(Some(payload_to_pb(&payload))), Ok(payload));
         }
@@ -143,6 +159,14 @@ mod tests {
         assert_eq!(payload_from_pb(Some(empty)), Err(FieldError::missing("payload")));
         let large = payload_to_pb(&Payload::Message(vec![0; Payload::MAX_BYTES + 1].into()));
         assert_eq!(payload_from_pb(Some(large)).unwrap_err().field, "payload");
+        for len in [0, 31, 33] {
+            let digest = v1::payload::Kind::RawDigest(vec![7; len]);
+            let refused = payload_from_pb(Some(v1::Payload { kind: Some(digest) })).unwrap_err();
+            assert_eq!(
+                refused,
+                FieldError::invalid("payload", format!("a raw digest is 32 bytes, got {len}"))
+            );
+        }
     }
 
     #[test]

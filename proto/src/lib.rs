@@ -4,8 +4,7 @@ mod convert;
 mod failure;
 
 pub use convert::{
-    FieldError, agent_from_pb, agent_key_from_pb, agent_to_pb, loosening_delay_from_pb, payload_from_pb,
-    payload_to_pb, required,
+    FieldError, agent_from_pb, agent_to_pb, payload_from_pb, payload_to_pb, required, wallet_terms_from_pb,
 };
 pub use failure::{failure_of, status_with};
 

@@ -155,6 +155,11 @@ impl Cluster {
         self.create(v1::CreateWalletRequest { loosening_delay_s: Some(delay_s), ..asked(wallet) }).await
     }
 
+    /// Creates a wallet that signs raw digests and nothing else.
+    pub async fn create_raw_digest_wallet(&self, wallet: &str) -> Result<v1::Wallet, Status> {
+        self.create(v1::CreateWalletRequest { raw_digest: true, ..asked(wallet) }).await
+    }
+
     async fn create(&self, request: v1::CreateWalletRequest) -> Result<v1::Wallet, Status> {
         self.wallets().await.create_wallet(request).await.map(Response::into_inner)
     }

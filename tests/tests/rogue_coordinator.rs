@@ -148,6 +148,7 @@ async fn an_active_wallet_is_never_made_again() {
         group: "g1".to_owned(),
         agent_key: Vec::new(),
         loosening_delay_s: None,
+        raw_digest: false,
     };
     let starts = ["agent-1", "service-1"].map(|node| (node, Protocol::Keygen(keygen.clone())));
     let ending = stage.play(Script::new(starts)).await;
@@ -173,6 +174,7 @@ async fn a_wallet_signs_only_after_all_three_attested() {
         group: "g1".to_owned(),
         agent_key: Vec::new(),
         loosening_delay_s: None,
+        raw_digest: false,
     };
     let starts = ["agent-1", "service-1", "cold-1"].map(|node| (node, Protocol::Keygen(keygen.clone())));
     let ending = stage.play(Script::new(starts)).await;

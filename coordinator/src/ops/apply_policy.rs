@@ -72,6 +72,7 @@ struct Offer {
 impl Offer {
     fn write(self, txn: &mut dyn Txn, wallet: WalletRecord, pinned: &Pinned) -> Result<Written, OpError> {
         let conflict = |error: PolicyError| OpError::conflict("policy", error);
+        self.policy.policy().suits(&wallet.terms).map_err(conflict)?;
         let present = policies::in_force(txn, &wallet.wallet)?;
         if let Some(present) = &present {
             self.policy.supersedes(present).map_err(conflict)?;
@@ -86,7 +87,7 @@ impl Offer {
                 return Err(OpError::conflict("policy", reason));
             }
         }
-        let loosening = wallet.loosening_delay_s.map(|delay_s| Loosening { delay_s });
+        let loosening = Loosening::of(&wallet.terms);
         if loosening.is_some() && wallet.born.is_none() {
             let reason = "its key generation is not complete: its nodes take no policy yet";
             return Err(OpError::conflict("wallet", reason));

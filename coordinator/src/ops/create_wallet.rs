@@ -7,7 +7,7 @@ use quorate_policy::Loosening;
 use quorate_proto::v1;
 use quorate_proto::v1::session_outcome::Outcome;
 use quorate_proto::v1::session_start::Protocol;
-use quorate_session::{AgentPublicKey, KeyStatement, SignedStatement};
+use quorate_session::{KeyStatement, SignedStatement, WalletTerms};
 use quorate_types::{AgentId, GroupId, NodeId, Role, WalletId};
 use serde_json::json;
 use tokio::time::Instant;
@@ -27,8 +27,7 @@ use crate::wire::attestation_from_pb;
 pub(crate) struct NewWallet {
     pub(crate) wallet: WalletId,
     pub(crate) agent: AgentId,
-    pub(crate) agent_key: Option<AgentPublicKey>,
-    pub(crate) loosening_delay_s: Option<u32>,
+    pub(crate) terms: WalletTerms,
     pub(crate) group: GroupId,
 }
 
@@ -59,14 +58,10 @@ pub(crate) async fn create_wallet(
 async fn claim_name(core: &Coordinator, caller: &Caller, new: NewWallet) -> Result<WalletRecord, OpError> {
     let key = new.wallet.as_str().as_bytes().to_vec();
     if let Some(record) = core.db.read(move |read| get::<WalletRecord>(read, &key)).await? {
-        let differs = [
-            ("agent", record.agent == new.agent),
-            ("agent_key", record.agent_key == new.agent_key),
-            ("loosening_delay_s", record.loosening_delay_s == new.loosening_delay_s),
-            ("group", record.group == new.group),
-        ];
-        return match differs.into_iter().find(|(_, same)| !same) {
-            Some((field, _)) => {
+        let same = [("agent", record.agent == new.agent), ("group", record.group == new.group)];
+        let differs = same.into_iter().find_map(|(field, same)| (!same).then_some(field));
+        return match differs.or_else(|| record.terms.difference(&new.terms)) {
+            Some(field) => {
                 Err(OpError::conflict(field, format!("wallet {} has another {field}", record.wallet)))
             }
             None => Ok(record),
@@ -75,20 +70,20 @@ async fn claim_name(core: &Coordinator, caller: &Caller, new: NewWallet) -> Resu
     if enrolled(core, &new.group).await?.is_none() {
         return Err(OpError::conflict("group", format!("group {} is not enrolled", new.group)));
     }
-    if new.loosening_delay_s.is_some()
+    if new.terms.loosening_delay_s.is_some()
         && let Some(reason) = Loosening::undercut(core.pinned.load().manifest())
     {
         return Err(OpError::conflict("loosening_delay_s", reason));
     }
     let now = core.clock.now();
-    let NewWallet { wallet, agent, agent_key, loosening_delay_s, group } = new;
+    let NewWallet { wallet, agent, terms, group } = new;
     let event = event("wallet.creating", &wallet, caller)
         .field("agent", json!(agent))
-        .field("agent_key", json!(agent_key))
-        .field("loosening_delay_s", json!(loosening_delay_s))
+        .field("agent_key", json!(terms.agent_key))
+        .field("loosening_delay_s", json!(terms.loosening_delay_s))
+        .field("raw_digest", json!(terms.raw_digest))
         .field("group", json!(group));
-    let record =
-        WalletRecord { wallet, agent, agent_key, loosening_delay_s, group, created_at: now, born: None };
+    let record = WalletRecord { wallet, agent, terms, group, created_at: now, born: None };
     let write = core.db.update(move |txn| {
         put(txn, &record)?;
         Ok((quorate_audit::append(txn, now, &event)?, record))
@@ -105,8 +100,9 @@ async fn bear(core: &Coordinator, record: &WalletRecord, group: &Group) -> Resul
         wallet: record.wallet.to_string(),
         agent: record.agent.to_string(),
         group: record.group.to_string(),
-        agent_key: record.agent_key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
-        loosening_delay_s: record.loosening_delay_s,
+        agent_key: record.terms.agent_key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
+        loosening_delay_s: record.terms.loosening_delay_s,
+        raw_digest: record.terms.raw_digest,
     });
     let began = Instant::now();
     let deadline = began + core.deadlines.keygen();
@@ -143,11 +139,10 @@ fn attested(
         ("group", statement.group == record.group),
         ("wallet", statement.wallet == record.wallet),
         ("agent", statement.agent == record.agent),
-        ("agent key", statement.agent_key == record.agent_key),
-        ("loosening delay", statement.loosening_delay_s == record.loosening_delay_s),
     ];
-    match same.into_iter().find(|(_, same)| !same) {
-        Some((field, _)) => {
+    let differs = same.into_iter().find_map(|(field, same)| (!same).then_some(field));
+    match differs.or_else(|| statement.terms.difference(&record.terms)) {
+        Some(field) => {
             let reason = format!("the nodes attest a key of another {field}");
             Err(OpError::PeerFault { reason, nodes: nodes.to_vec() })
         }

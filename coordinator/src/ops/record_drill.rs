@@ -34,6 +34,11 @@ pub(crate) async fn record_drill(
         Ok((wallet, get::<DrillRecord>(read, key)?))
     });
     let (wallet, last) = read.await?;
+    if wallet.terms.raw_digest {
+        let reason =
+            "signs raw digests, so that its cluster can sign a challenge's: its signature proves no drill";
+        return Err(OpError::conflict("challenge.wallet", reason));
+    }
     let born = wallet.born.ok_or_else(|| OpError::conflict("challenge.wallet", "it has no key yet"))?;
     let pinned = core.pinned.load_full();
     let signature =

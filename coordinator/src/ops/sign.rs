@@ -84,7 +84,6 @@ fn tell_the_service_node(core: &Coordinator, held: &Held) {
 async fn ask_the_nodes(core: &Coordinator, admitted: Admitted) -> Answer {
     let deadline = Instant::now() + core.deadlines.sign();
     let group = core.group(&admitted.case().wallet().group)?;
-    core.demand.used(&admitted.case().request().wallet, &group.id, Instant::now());
     let (_places, mut ended, mut path) = match asked(core, &admitted, &group, deadline).await {
         Ok(asked) => asked,
         Err(error) => {
@@ -113,10 +112,26 @@ async fn asked(
     deadline: Instant,
 ) -> Result<(Vec<OwnedSemaphorePermit>, Ended, Path), OpError> {
     let places = core.signing_places(group, &SIGNERS, deadline).await?;
-    match sign_online(core, admitted, group, deadline).await {
+    match through_the_pool(core, admitted, group, deadline).await {
         Some(ended) => Ok((places, ended, Path::Presignature)),
         None => Ok((places, session(core, admitted, group, deadline).await?, Path::Session)),
     }
+}
+
+/// `None` where no presignature is at hand. A wallet that signs raw digests never has any: each digest must be fixed before
+/// there is one, and the nodes refuse both to make and to use it.
+async fn through_the_pool(
+    core: &Coordinator,
+    admitted: &Admitted,
+    group: &Group,
+    deadline: Instant,
+) -> Option<Ended> {
+    let case = admitted.case();
+    if case.wallet().terms.raw_digest {
+        return None;
+    }
+    core.demand.used(&case.request().wallet, &group.id, Instant::now());
+    sign_online(core, admitted, group, deadline).await
 }
 
 /// The interactive protocol, where both nodes are there and there is room for one more session.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use quorate_proto::v1::wallet_service_server::WalletService;
-use quorate_proto::{agent_key_from_pb, loosening_delay_from_pb, required, v1};
+use quorate_proto::{required, v1, wallet_terms_from_pb};
 use tonic::{Request, Response, Status};
 
 use crate::access::Caller;
@@ -57,8 +57,7 @@ fn read(request: &v1::CreateWalletRequest) -> Result<NewWallet, OpError> {
     Ok(NewWallet {
         wallet: required("wallet", &request.wallet)?,
         agent: required("agent", &request.agent)?,
-        agent_key: agent_key_from_pb(&request.agent_key)?,
-        loosening_delay_s: loosening_delay_from_pb(request.loosening_delay_s)?,
+        terms: wallet_terms_from_pb(&request.agent_key, request.loosening_delay_s, request.raw_digest)?,
         group: required("group", &request.group)?,
     })
 }

@@ -62,6 +62,15 @@ async fn a_drill_goes_on_record_once_and_outlives_a_restart() {
     assert_eq!(rig.audit()[1..], ["recovery.drilled", "recovery.drilled"]);
 }
 
+/// Its cluster can sign the challenge's digest, without any share that was offline.
+#[tokio::test]
+async fn a_wallet_for_raw_digests_has_no_drill_on_record() {
+    let rig = Rig::for_raw_digests();
+    let refused = drill(&rig, &certificate(START, |_| ())).await.unwrap_err();
+    assert!(matches!(refused, OpError::Conflict { field: "challenge.wallet", .. }), "{refused}");
+    assert_eq!(drilled_at(&rig).await, 0);
+}
+
 #[tokio::test]
 async fn what_proves_no_drill_of_a_wallet_of_this_cluster_names_its_field() {
     let rig = Rig::new();

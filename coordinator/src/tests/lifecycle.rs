@@ -1,11 +1,12 @@
 use quorate_proto::v1;
 use quorate_proto::v1::session_failure::Fault;
+use quorate_session::WalletTerms;
 use quorate_transport::PeerRole;
 use quorate_types::Role;
 use tokio::sync::mpsc;
 
 use super::fake::Does;
-use super::rig::{DEADLINES, Rig, caller, node, policy, wallet};
+use super::rig::{DEADLINES, Rig, caller, node, policy, raw_policy, wallet};
 use crate::error::OpError;
 use crate::ops::apply_policy::apply_policy;
 use crate::ops::create_wallet::{NewWallet, create_wallet};
@@ -18,9 +19,23 @@ fn new(wallet: &str, agent: &str) -> NewWallet {
     NewWallet {
         wallet: wallet.parse().unwrap(),
         agent: agent.parse().unwrap(),
-        agent_key: None,
-        loosening_delay_s: None,
+        terms: WalletTerms::default(),
         group: "g".parse().unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_policy_is_taken_by_a_wallet_of_its_sort_only() {
+    for (rig, right, wrong) in [
+        (Rig::new(), policy(2, "0.02"), raw_policy(2)),
+        (Rig::for_raw_digests(), raw_policy(2), policy(2, "0.02")),
+    ] {
+        let _nodes = rig.attach_signers(&[], &[]);
+        let apply = |document| apply_policy(&rig.core, caller(PeerRole::Operator), document);
+        let refused = apply(wrong).await.unwrap_err();
+        assert!(matches!(refused, OpError::Conflict { field: "policy", .. }), "{refused}");
+        assert!(refused.to_string().contains("rules.raw_digest: "), "{refused}");
+        assert_eq!(apply(right).await.unwrap().in_force.unwrap().version, 2);
     }
 }
 

@@ -6,7 +6,7 @@ use quorate_intent::AssetId;
 use quorate_ledger::State;
 use quorate_proto::v1::session_failure::Fault;
 use quorate_proto::v1::session_start::Protocol;
-use quorate_types::{Role, U256};
+use quorate_types::{B256, Payload, Role, U256};
 use tokio_util::sync::CancellationToken;
 
 use super::fake::{Does, Fake};
@@ -73,6 +73,29 @@ async fn two_requests_at_once_are_never_given_one_presignature() {
     let mut asked = asked(&agent);
     asked.sort();
     assert_eq!(asked, ["online 1", "online 2", "online 3"]);
+}
+
+/// Whatever the nodes say they hold, and with no demand that would have more made.
+#[tokio::test]
+async fn a_raw_digest_takes_a_session_of_its_own() {
+    let rig = Rig::for_raw_digests();
+    let (agent, service) = rig.attach_signers(&[], &[]);
+    for role in [Role::Agent, Role::Service] {
+        rig.reports(role, &[1, 2], &[]);
+    }
+    for (key, byte) in [("k", 1), ("l", 2)] {
+        let digest = B256::repeat_byte(byte);
+        let signed = signature_of(&rig.sign(key, Payload::RawDigest(digest)).await.unwrap());
+        assert_eq!(
+            (signed.digest.as_slice(), signed.signed_transaction.as_slice()),
+            (digest.as_slice(), &[][..])
+        );
+    }
+    assert_eq!((asked(&agent), asked(&service)), (vec!["sign".to_owned(); 2], vec!["sign".to_owned(); 2]));
+    assert_eq!(path(&rig), "session");
+    assert!(rig.core.demand.targets(&rig.core.pools_config, tokio::time::Instant::now()).is_empty());
+    let denial = denial_of(&rig.sign("m", payment(SMALL, PAYEE)).await.unwrap());
+    assert!(denial.failures.iter().any(|failure| failure.rule == "raw_digest"), "{denial:?}");
 }
 
 #[tokio::test]

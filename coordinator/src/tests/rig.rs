@@ -10,7 +10,7 @@ use quorate_manifest::{
 };
 use quorate_policy::SignedPolicy;
 use quorate_proto::v1;
-use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement};
+use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement, WalletTerms};
 use quorate_store::{FailingStore, MemStore, Read, update};
 use quorate_transport::{PeerRole, SpiffeId};
 use quorate_types::{Address, B256, Bytes, ManualClock, NodeId, Payload, PublicKey, Role, WalletId};
@@ -125,6 +125,14 @@ pub(super) fn policy_of_both(version: u64, max: &str) -> SignedDocument {
     document
 }
 
+/// A policy that allows raw digests at once, and nothing else.
+pub(super) fn raw_policy(version: u64) -> SignedDocument {
+    let body = format!(
+        "policy: quorate/v1\ncluster: demo\nwallet: w\nversion: {version}\nrules:\n  raw_digest: {{tier: instant}}\n"
+    );
+    signed(body, Namespace::Policy)
+}
+
 pub(super) fn policy_record(document: SignedDocument) -> PolicyRecord {
     let manifest = Pinned::enrol(&manifest(1), &[root()]).unwrap();
     let policy = SignedPolicy::verify(&document, manifest.manifest()).unwrap();
@@ -137,8 +145,7 @@ pub(super) fn key_statement(wallet: &str) -> KeyStatement {
         group: "g".parse().unwrap(),
         wallet: wallet.parse().unwrap(),
         agent: "bot".parse().unwrap(),
-        agent_key: None,
-        loosening_delay_s: None,
+        terms: WalletTerms::default(),
         epoch: 0,
         public_key: PublicKey::from(k256::PublicKey::from(wallet_key().verifying_key())),
         nodes: Role::ALL.map(node).to_vec(),
@@ -156,8 +163,7 @@ fn wallet_record() -> WalletRecord {
     WalletRecord {
         wallet: statement.wallet.clone(),
         agent: statement.agent.clone(),
-        agent_key: statement.agent_key,
-        loosening_delay_s: statement.loosening_delay_s,
+        terms: statement.terms,
         group: statement.group.clone(),
         created_at: START,
         born: Some(Born::new(&statement, attestations)),
@@ -192,8 +198,21 @@ impl Rig {
     /// The same, with a wallet that was created with a delay for what loosens its policy.
     pub(super) fn guarded(loosening_delay_s: u32) -> Self {
         let rig = Self::new();
-        let wallet = WalletRecord { loosening_delay_s: Some(loosening_delay_s), ..wallet_record() };
+        let terms = WalletTerms { loosening_delay_s: Some(loosening_delay_s), ..WalletTerms::default() };
+        let wallet = WalletRecord { terms, ..wallet_record() };
         let _synced = update(rig.store.as_ref(), |txn| put(txn, &wallet)).unwrap();
+        rig
+    }
+
+    /// The same, with a wallet that was created to sign raw digests, and a policy for them.
+    pub(super) fn for_raw_digests() -> Self {
+        let rig = Self::new();
+        let terms = WalletTerms { raw_digest: true, ..WalletTerms::default() };
+        let _synced = update(rig.store.as_ref(), |txn| {
+            put(txn, &WalletRecord { terms, ..wallet_record() })?;
+            put(txn, &policy_record(raw_policy(1)))
+        })
+        .unwrap();
         rig
     }
 

@@ -104,6 +104,10 @@ fn touches(intent: &Intent, asset: &AssetId) -> bool {
     if !on_chain(intent, asset.chain) {
         return false;
     }
+    // Nobody can say that it moves none of it.
+    if matches!(intent.action, Action::RawDigest { .. }) {
+        return true;
+    }
     // Charges that cannot be told may be of any asset.
     let Ok(charges) = intent.charges() else { return true };
     if charges.iter().any(|charge| charge.asset == *asset) {
@@ -119,7 +123,7 @@ fn touches(intent: &Intent, asset: &AssetId) -> bool {
 /// to, and typed data may allow it. What is known in full is in its charges.
 fn contract(intent: &Intent) -> Option<Address> {
     match &intent.action {
-        Action::ContractCall { .. } | Action::TypedData(_) => None,
+        Action::ContractCall { .. } | Action::TypedData(_) | Action::RawDigest { .. } => None,
         Action::NativeTransfer { recipient } => Some(*recipient),
         Action::TokenTransfer { token, .. }
         | Action::TokenTransferFrom { token, .. }

@@ -9,7 +9,7 @@ use quorate_manifest::{
     sign,
 };
 use quorate_policy::{Decision, Facts, evaluate_stateless};
-use quorate_types::{Address, Bytes, Payload};
+use quorate_types::{Address, B256, Bytes, Payload};
 use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
 
@@ -224,24 +224,26 @@ fn each_scope_stops_what_it_names_and_nothing_else() {
     let coin = transaction(friend, 7, &[]);
     let unknown_call = transaction(token, 0, &[1, 2, 3, 4]);
     let message = Payload::Message(b"hello".to_vec().into());
+    // It may be the digest of anything, so nothing that is frozen is surely not in it.
+    let raw = Payload::RawDigest(B256::repeat_byte(7));
     let usdc_here = format!("asset/{usdc}@84532");
     let usdc_there = format!("asset/{usdc}@1");
     let cases = [
-        ("all", [true, true, true]),
-        ("wallet/w", [true, true, true]),
-        ("wallet/v", [false, false, false]),
-        ("agent/bot", [true, true, true]),
-        ("agent/w", [false, false, false]),
-        ("chain/base-sepolia", [true, true, false]),
-        ("chain/1", [false, false, false]),
-        ("asset/native@84532", [true, false, false]),
-        ("asset/native@1", [false, false, false]),
-        (usdc_here.as_str(), [false, true, false]),
-        (usdc_there.as_str(), [false, false, false]),
+        ("all", [true, true, true, true]),
+        ("wallet/w", [true, true, true, true]),
+        ("wallet/v", [false, false, false, false]),
+        ("agent/bot", [true, true, true, true]),
+        ("agent/w", [false, false, false, false]),
+        ("chain/base-sepolia", [true, true, false, true]),
+        ("chain/1", [false, false, false, true]),
+        ("asset/native@84532", [true, false, false, true]),
+        ("asset/native@1", [false, false, false, true]),
+        (usdc_here.as_str(), [false, true, false, true]),
+        (usdc_there.as_str(), [false, false, false, true]),
     ];
     let (wallet, agent) = ("w".parse().unwrap(), "bot".parse().unwrap());
     for (scope, expected) in cases {
-        for (payload, expected) in [&coin, &unknown_call, &message].into_iter().zip(expected) {
+        for (payload, expected) in [&coin, &unknown_call, &message, &raw].into_iter().zip(expected) {
             let intent = decode(payload).unwrap().intent;
             let scope: Scope = scope.parse().unwrap();
             assert_eq!(scope.covers(&wallet, &agent, &intent), expected, "{scope} and {}", intent.summary());

@@ -2,15 +2,15 @@
 
 use quorate_types::Payload;
 
-use crate::{DecodeError, Intent, SigningDigest, message, transaction, typed_data};
+use crate::{DecodeError, DecodedDigest, Intent, message, raw_digest, transaction, typed_data};
 
-/// A payload that was read completely.
+/// A payload that was read completely, or is known to be one that nobody can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded {
     /// What it would do.
     pub intent: Intent,
     /// What would be signed.
-    pub digest: SigningDigest,
+    pub digest: DecodedDigest,
 }
 
 /// Reads a payload. Deterministic: every node that decodes the same bytes gets the same answer.
@@ -27,5 +27,6 @@ pub fn decode(payload: &Payload) -> Result<Decoded, DecodeError> {
         Payload::Transaction(bytes) => Ok(transaction::decode(bytes)?),
         Payload::TypedData(json) => Ok(typed_data::decode(json)?),
         Payload::Message(bytes) => Ok(message::decode(bytes)),
+        Payload::RawDigest(digest) => Ok(raw_digest::decode(*digest)),
     }
 }

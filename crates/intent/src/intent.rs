@@ -8,7 +8,7 @@ use crate::{AssetId, ChainId, Charge, SignIn, TypedValue};
 /// What signing a payload would allow to happen. Never read from the wire: each process decodes its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Intent {
-    /// EIP-155 chain id. `None` only for messages, and typed data whose domain names no chain.
+    /// EIP-155 chain id. `None` only for messages, raw digests, and typed data whose domain names no chain.
     pub chain: Option<ChainId>,
     /// The address the payload itself says must sign (EIP-3009 `from`, EIP-2612 `owner`, EIP-4361's account). A signature by any
     /// other key is worthless; a wallet with another address should refuse.
@@ -174,6 +174,11 @@ pub enum Action {
         /// The message as text, where it is UTF-8.
         text: Option<String>,
     },
+    /// 32 bytes nobody can read. They may be the hash of anything: of a payment, on any chain.
+    RawDigest {
+        /// What is signed, as it is.
+        digest: B256,
+    },
 }
 
 /// An intent that moves an asset must say on which chain.
@@ -183,8 +188,8 @@ pub struct ChargeError;
 
 impl Intent {
     /// Every asset this intent is known to move or to let others move, each at most once. Allowances count in
-    /// full. The fee is apart, in `max_native_fee`. For [`Action::ContractCall`] and [`Action::TypedData`] this is
-    /// a lower bound only: an empty answer does not mean that nothing moves.
+    /// full. The fee is apart, in `max_native_fee`. For [`Action::ContractCall`], [`Action::TypedData`]
+    /// and [`Action::RawDigest`] this is a lower bound only: an empty answer does not mean that nothing moves.
     ///
     /// # Errors
     /// [`ChargeError`] where an asset moves but `chain` is `None`; `decode` never makes such an intent.
@@ -198,7 +203,8 @@ impl Intent {
             | Action::ContractCall { .. }
             | Action::TypedData(_)
             | Action::SignIn(_)
-            | Action::PersonalMessage { .. } => None,
+            | Action::PersonalMessage { .. }
+            | Action::RawDigest { .. } => None,
         };
         // A native transfer of 0 is still charged, so that rules about its asset see it.
         let native = matches!(self.action, Action::NativeTransfer { .. }) || !self.native_value.is_zero();
@@ -225,7 +231,8 @@ impl Intent {
             | Action::TokenPermit { .. }
             | Action::TypedData(_)
             | Action::SignIn(_)
-            | Action::PersonalMessage { .. } => None,
+            | Action::PersonalMessage { .. }
+            | Action::RawDigest { .. } => None,
         }
     }
 

@@ -12,6 +12,7 @@ mod error;
 mod intent;
 mod message;
 mod once;
+mod raw_digest;
 mod registry;
 mod sign_in;
 mod signed;
@@ -24,7 +25,7 @@ pub use asset::{Asset, AssetId, AssetIdError, Charge};
 pub use calldata::selector;
 pub use chain::{ChainId, chain_by_name, chain_name};
 pub use decode::{Decoded, decode};
-pub use digest::SigningDigest;
+pub use digest::{DecodedDigest, RawDigest, SigningDigest};
 pub use error::{DecodeError, TransactionError, TypedDataError};
 pub use intent::{
     Action, Authorization, AuthorizationKind, ChargeError, Domain, Intent, TransactionTerms, TypedData,

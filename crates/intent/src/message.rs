@@ -15,7 +15,7 @@ pub(crate) fn decode(bytes: &Bytes) -> Decoded {
     preimage.extend_from_slice(bytes);
     let text = std::str::from_utf8(bytes).ok().map(str::to_owned);
     if let Some(sign_in) = text.as_deref().and_then(SignIn::parse) {
-        return Decoded { intent: sign_in_intent(sign_in), digest: SigningDigest::of(preimage) };
+        return Decoded { intent: sign_in_intent(sign_in), digest: SigningDigest::of(preimage).into() };
     }
     let intent = Intent {
         chain: None,
@@ -26,7 +26,7 @@ pub(crate) fn decode(bytes: &Bytes) -> Decoded {
         transaction: None,
         validity: Validity::default(),
     };
-    Decoded { intent, digest: SigningDigest::of(preimage) }
+    Decoded { intent, digest: SigningDigest::of(preimage).into() }
 }
 
 fn sign_in_intent(sign_in: SignIn) -> Intent {

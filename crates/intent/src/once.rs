@@ -88,6 +88,7 @@ impl Action {
                 to.field(b"sign in").field(sign_in.domain.as_bytes()).field(sign_in.nonce.as_bytes())
             }
             Action::PersonalMessage { bytes, .. } => to.field(b"message").field(bytes),
+            Action::RawDigest { digest } => to.field(b"raw digest").field(digest.as_slice()),
         }
     }
 }

@@ -99,6 +99,7 @@ impl Intent {
             Action::TypedData(data) => write!(f, "sign typed data {:?}", data.primary_type),
             Action::SignIn(sign_in) => write!(f, "sign in to {}", sign_in.domain),
             Action::PersonalMessage { bytes, .. } => write!(f, "sign a message of {} bytes", bytes.len()),
+            Action::RawDigest { digest } => write!(f, "sign 32 bytes that nobody can read, {digest}"),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, TransactionError> {
         ty @ 4 => return Err(TransactionError::UnsupportedType { ty, name: "EIP-7702 delegation" }),
         ty => return Err(TransactionError::UnknownType(ty)),
     };
-    Ok(Decoded { intent, digest: SigningDigest::of(bytes.to_vec()) })
+    Ok(Decoded { intent, digest: SigningDigest::of(bytes.to_vec()).into() })
 }
 
 /// Reads `body`, and proves that nothing was skipped or tolerated: the transaction must encode to `whole` again.

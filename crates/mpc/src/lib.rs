@@ -12,6 +12,7 @@ mod error;
 #[cfg(feature = "fixtures")]
 pub mod fixtures;
 mod keygen;
+mod prehashed;
 mod presign;
 mod primes;
 mod protocol;
@@ -23,6 +24,7 @@ mod wire;
 pub use aux_info::{AuxError, GroupAux, generate_aux};
 pub use error::{Fault, MpcError};
 pub use keygen::generate_key;
+pub use prehashed::{Prehashed, generate_prehashed};
 pub use presign::{PartialSignature, Presignature, generate_presignature};
 pub use primes::{Moduli, Primes, PrimesError};
 pub use protocol::{ProtocolKind, RoundRule, round_rules};

@@ -1,7 +1,8 @@
 //! Presigning and the one message that turns a presignature into a signature.
 //!
-//! The interactive protocol is presigning followed at once by this message, so there is one way to sign: the last
-//! contribution is always a separate step that a guard stands in front of.
+//! The interactive protocol is presigning followed at once by this message: the last contribution is always a separate
+//! step that a guard stands in front of. It is so with raw digests too, which take a way of their own
+//! ([`Prehashed`](crate::Prehashed)).
 
 use cggmp24::signing::PresignaturePublicData;
 use cggmp24::supported_curves::Secp256k1;
@@ -29,7 +30,7 @@ pub struct Presignature {
 }
 
 /// One party's contribution to one signature. Public once sent; whoever holds both has the signature.
-pub struct PartialSignature(cggmp24::PartialSignature<Secp256k1>);
+pub struct PartialSignature(pub(crate) cggmp24::PartialSignature<Secp256k1>);
 
 impl PartialSignature {
     /// Bytes of the encoding: one scalar.
@@ -64,12 +65,7 @@ pub async fn generate_presignature(
     share: &SigningShare,
     wire: Wire,
 ) -> Result<Presignature, MpcError> {
-    let me = party.position(ProtocolKind::Sign)?;
-    if share.party() != party.me {
-        return Err(MpcError::Argument { field: "share", reason: "belongs to another party" });
-    }
-    let unfit = MpcError::Argument { field: "share", reason: "has no auxiliary info for a participant" };
-    let mut proofs = RangeProofs::of(&party, share).ok_or(unfit)?;
+    let (me, mut proofs) = ready(&party, share)?;
     let check = move |sender, message: &SignMsg| proofs.check(sender, message);
     let network = connect::<SignMsg>(wire, ProtocolKind::Sign, party.participants, check);
     let (secret, public) = cggmp24::signing(ExecutionId::new(party.eid), me, party.participants, &share.key)
@@ -86,6 +82,16 @@ pub async fn generate_presignature(
         participants: party.participants.to_vec(),
         public_key: share.public_key,
     })
+}
+
+/// This party's position in the session, and what checks its peers' range proofs.
+pub(crate) fn ready(party: &Party<'_>, share: &SigningShare) -> Result<(u16, RangeProofs), MpcError> {
+    let me = party.position(ProtocolKind::Sign)?;
+    if share.party() != party.me {
+        return Err(MpcError::Argument { field: "share", reason: "belongs to another party" });
+    }
+    let unfit = MpcError::Argument { field: "share", reason: "has no auxiliary info for a participant" };
+    Ok((me, RangeProofs::of(party, share).ok_or(unfit)?))
 }
 
 impl Presignature {

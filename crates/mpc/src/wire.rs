@@ -103,8 +103,8 @@ pub(crate) enum WireError {
     Encode,
 }
 
-type Incomings<M> = Pin<Box<dyn Stream<Item = Result<Incoming<M>, WireError>> + Send>>;
-type Outgoings<M> = Pin<Box<dyn Sink<Outgoing<M>, Error = WireError> + Send>>;
+pub(crate) type Incomings<M> = Pin<Box<dyn Stream<Item = Result<Incoming<M>, WireError>> + Send>>;
+pub(crate) type Outgoings<M> = Pin<Box<dyn Sink<Outgoing<M>, Error = WireError> + Send>>;
 
 /// Connects the library to the wire. `check` sees each message and its sender's position before the library does, and
 /// may refuse it.
@@ -112,8 +112,21 @@ pub(crate) fn connect<M>(
     wire: Wire,
     kind: ProtocolKind,
     participants: &[PartyIndex],
-    mut check: impl FnMut(u16, &M) -> Result<(), &'static str> + Send + 'static,
+    check: impl FnMut(u16, &M) -> Result<(), &'static str> + Send + 'static,
 ) -> MpcParty<M, (Incomings<M>, Outgoings<M>)>
+where
+    M: ProtocolMessage + Serialize + DeserializeOwned + Send + 'static,
+{
+    MpcParty::connected(ends(wire, kind, participants, check))
+}
+
+/// The same, not connected yet.
+pub(crate) fn ends<M>(
+    wire: Wire,
+    kind: ProtocolKind,
+    participants: &[PartyIndex],
+    mut check: impl FnMut(u16, &M) -> Result<(), &'static str> + Send + 'static,
+) -> (Incomings<M>, Outgoings<M>)
 where
     M: ProtocolMessage + Serialize + DeserializeOwned + Send + 'static,
 {
@@ -134,7 +147,7 @@ where
         .outgoing
         .sink_map_err(|_| WireError::Closed)
         .with(move |outgoing: Outgoing<M>| future::ready(send(&outgoing, &recipients)));
-    MpcParty::connected((Box::pin(incoming), Box::pin(outgoing)))
+    (Box::pin(incoming), Box::pin(outgoing))
 }
 
 fn receive<M: ProtocolMessage + Serialize + DeserializeOwned>(

@@ -3,9 +3,10 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use common::{digest, finish, group, keygen, presign, sign};
+use common::{digest, finish, group, keygen, prehash, presign, sign};
+use futures::executor::block_on;
 use quorate_mpc::fixtures::run;
 use quorate_mpc::{
     CoreShare, Fault, GroupAux, Moduli, Party, Primes, ProtocolKind, generate_aux, round_rules,
@@ -33,6 +34,26 @@ fn k256_recover(signature: &Signature, digest: B256) -> Vec<u8> {
     let raw = Raw::from_slice(&signature.to_bytes()[..64]).unwrap();
     let id = RecoveryId::from_byte(signature.v() - 27).unwrap();
     VerifyingKey::recover_from_prehash(digest.as_slice(), &raw, id).unwrap().to_sec1_bytes().to_vec()
+}
+
+/// The library reduces what is above the group's order, as every verifier does.
+#[test]
+fn every_pair_signs_a_raw_digest_and_no_half_leaves_by_itself() {
+    let shares = keygen();
+    let key = shares[0].public_key().unwrap();
+    let shares: Vec<_> = shares.iter().map(|share| share.to_bytes().unwrap()).collect();
+    for (pair, byte) in [([0, 1], 0x11), ([0, 2], 0xff), ([1, 2], 0x80)] {
+        let (digest, mut rounds) = (B256::repeat_byte(byte), BTreeSet::new());
+        let halves = prehash(pair, &shares, [digest; 2], |message| {
+            rounds.insert(message.round);
+            vec![message]
+        });
+        assert_eq!(rounds, BTreeSet::from([0, 1, 2, 3, 5]), "round 4 holds the halves");
+        let [one, other] = halves.map(|half| half.ok().unwrap());
+        let signature = block_on(other.combine((pair[0], one.issue()))).unwrap();
+        assert_eq!(Signature::from_bytes(&signature.to_bytes(), digest, key), Ok(signature));
+        assert_eq!(k256_recover(&signature, digest), key.to_sec1());
+    }
 }
 
 #[test]

@@ -3,11 +3,36 @@
 
 mod common;
 
-use common::{digest, keygen, presign, try_keygen, try_presign};
+use common::{digest, keygen, prehash, presign, try_keygen, try_presign};
+use futures::executor::block_on;
 use quorate_mpc::fixtures::{Transit, run};
-use quorate_mpc::{Fault, Moduli, MpcError, PartialSignature, Party, Primes, generate_aux};
-use quorate_types::PartyIndex;
+use quorate_mpc::{Fault, Moduli, MpcError, PartialSignature, Party, Prehashed, Primes, generate_aux};
+use quorate_types::{B256, PartyIndex};
 use zeroize::Zeroizing;
+
+/// A half that was bent, one over another digest, and one of nobody.
+#[test]
+fn a_wrong_half_over_a_raw_digest_names_its_party() {
+    let shares = stored_shares();
+    let (one, other) = (B256::repeat_byte(1), B256::repeat_byte(2));
+    let halves =
+        |digests| prehash([0, 1], &shares, digests, |message| vec![message]).map(|half| half.ok().unwrap());
+    let complete = |half: Prehashed, theirs| fault(&block_on(half.combine(theirs)));
+
+    let [theirs, mine] = halves([one; 2]);
+    let mut bytes = theirs.issue().to_bytes();
+    bytes[31] ^= 1;
+    let bent = PartialSignature::from_bytes(&bytes, 0).unwrap();
+    assert_eq!(complete(mine, (0, bent)), Some(Fault::Peer(Some(0))));
+
+    let [theirs, mine] = halves([other, one]);
+    assert_eq!(complete(mine, (0, theirs.issue())), Some(Fault::Peer(Some(0))));
+
+    for stranger in [1, 2] {
+        let [theirs, mine] = halves([one; 2]);
+        assert_eq!(complete(mine, (stranger, theirs.issue())), Some(Fault::Caller));
+    }
+}
 
 type Change = Box<dyn Fn(Transit) -> Vec<Transit>>;
 

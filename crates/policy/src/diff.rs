@@ -215,6 +215,13 @@ impl Changes {
         let texts =
             |policy: &Policy| policy.texts.iter().map(|line| line.pattern.as_str().to_owned()).collect();
         self.set(("messages.texts", Line::Allows), texts(old), texts(new));
+        let raw_digest = |policy: &Policy| {
+            let line = policy.raw_digest.map(|tier| ("tier".to_owned(), (tier, words::tier(tier))));
+            line.into_iter().collect()
+        };
+        // What needs more allows less.
+        let field = ("raw_digest", Line::Allows);
+        self.lines(field, (raw_digest(old), raw_digest(new)), |old, new| higher(new, old));
         self.merchants(old, new);
         self.conditions(old, new);
     }

@@ -31,6 +31,9 @@ pub enum PolicyError {
         /// the cluster it was sent to
         manifest: ClusterId,
     },
+    /// It is for a wallet that signs raw digests and is offered to one that does not, or the other way round.
+    #[error("rules.raw_digest: {0}")]
+    RawDigest(&'static str),
     /// It is for another wallet than the policy in force.
     #[error("wallet: the policy is for {offered}, the one in force for {present}")]
     Wallet {

@@ -17,6 +17,8 @@ pub struct Facts<'a> {
     pub intent: &'a Intent,
     /// Now, in milliseconds since the Unix epoch, by this process's clock.
     pub now: UnixMillis,
+    /// Whether the wallet was created to sign raw digests, and nothing else.
+    pub raw_digest: bool,
     /// Whose word the request is.
     pub asked: Asked,
     /// The names of the approvers who said yes to just this, their signatures verified.
@@ -29,10 +31,10 @@ pub struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// A request on the gateway's word, which nobody approved and which is not on hold.
+    /// A request to an ordinary wallet, on the gateway's word, which nobody approved and which is not on hold.
     pub const fn of(wallet: &'a WalletId, address: Address, intent: &'a Intent, now: UnixMillis) -> Self {
-        let (asked, approved_by, held_since, metadata) = (Asked::Gateway, &[], None, None);
-        Self { wallet, address, intent, now, asked, approved_by, held_since, metadata }
+        let (raw_digest, asked, approved_by, held_since, metadata) = (false, Asked::Gateway, &[], None, None);
+        Self { wallet, address, intent, now, raw_digest, asked, approved_by, held_since, metadata }
     }
 }
 

@@ -10,7 +10,7 @@
 //! [waits](Denial::waits).
 //!
 //! Two sorts of fields: what is allowed (`chains`, `per_transaction`, `max_fee`, `recipients`, `allowances`, `calls`,
-//! `typed_data`, `messages`, lifetimes), where each line
+//! `typed_data`, `messages`, `raw_digest`, lifetimes), where each line
 //! allows more, and limits to it (`blocked`, `cumulative`, `velocity`, `active_hours`, `not_before`, `not_after`), where
 //! each line allows less.
 

@@ -18,14 +18,29 @@ pub fn lint(body: &[u8]) -> Vec<Finding> {
     let mut findings = Findings::default();
     if let Some(draft) = read::draft(body, &mut findings) {
         if let Some(policy) = read::policy(&draft, &mut findings) {
-            whole(&policy, &mut findings);
-            lifetime(&policy, &mut findings);
-            reach(&policy, &mut findings);
+            if policy.raw_digest.is_some() {
+                raw_digest(&policy, &mut findings);
+            } else {
+                whole(&policy, &mut findings);
+                lifetime(&policy, &mut findings);
+                reach(&policy, &mut findings);
+            }
             limits(&policy, &mut findings);
         }
         addresses(&draft, &mut findings);
     }
     findings.into_sorted()
+}
+
+fn raw_digest(policy: &Policy, findings: &mut Findings) {
+    let path = "rules.raw_digest";
+    findings.warn(
+        path,
+        "32 bytes can be a payment's digest, whatever they are called: keep no money under this wallet's key",
+    );
+    if policy.velocity.is_empty() {
+        findings.warn("rules.velocity", "no line: nothing says how many raw digests may be signed");
+    }
 }
 
 fn whole(policy: &Policy, findings: &mut Findings) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_conditions::Conditions;
 use quorate_intent::{AssetId, ChainId};
+use quorate_session::WalletTerms;
 use quorate_types::{Address, ClusterId, U256, UnixMillis, WalletId};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,8 +12,8 @@ use serde::Deserialize;
 use crate::finding::Findings;
 use crate::read;
 use crate::{
-    ActiveHours, Approvers, Call, Function, Merchants, PolicyError, SignInLine, TextLine, Tiers, TypedLine,
-    Window,
+    ActiveHours, Approvers, Call, Function, Merchants, PolicyError, SignInLine, TextLine, Tier, Tiers,
+    TypedLine, Window,
 };
 
 /// The first field of every policy of this version.
@@ -113,6 +114,7 @@ pub struct Policy {
     pub(crate) typed_data: Vec<TypedLine>,
     pub(crate) sign_in: Vec<SignInLine>,
     pub(crate) texts: Vec<TextLine>,
+    pub(crate) raw_digest: Option<Tier>,
     pub(crate) merchants: Merchants,
     pub(crate) conditions: Option<Conditions>,
     pub(crate) blocked: BTreeMap<Address, Recipient>,
@@ -148,6 +150,20 @@ impl Policy {
                 Err(PolicyError::Invalid { path: error.path.clone(), reason: error.message.clone() })
             }
             (None, None) => Err(PolicyError::Yaml("unreadable".to_owned())),
+        }
+    }
+
+    /// Whether it is one for a wallet that was created so: raw digests are signed by wallets that sign nothing else.
+    ///
+    /// # Errors
+    /// [`PolicyError::RawDigest`].
+    pub const fn suits(&self, wallet: &WalletTerms) -> Result<(), PolicyError> {
+        match (wallet.raw_digest, self.raw_digest) {
+            (true, None) => {
+                Err(PolicyError::RawDigest("missing: the wallet signs raw digests and nothing else"))
+            }
+            (false, Some(_)) => Err(PolicyError::RawDigest("the wallet was not created to sign raw digests")),
+            _ => Ok(()),
         }
     }
 
@@ -214,6 +230,11 @@ impl Policy {
     /// Other texts that may be signed.
     pub fn texts(&self) -> &[TextLine] {
         &self.texts
+    }
+
+    /// What each raw digest needs before it is signed; none: none is signed. With it nothing else is.
+    pub const fn raw_digest(&self) -> Option<Tier> {
+        self.raw_digest
     }
 
     /// Conditions over what the gateway says.

@@ -1,6 +1,7 @@
 //! How a later policy takes the place of the one in force: tightening at once, loosening late.
 
 use quorate_manifest::{DocumentError, Manifest, Namespace, SignedDocument, verify};
+use quorate_session::WalletTerms;
 use quorate_types::UnixMillis;
 
 use crate::{PolicyError, SignedPolicy, loosened};
@@ -26,6 +27,11 @@ impl Loosening {
                 "the manifest may be replaced by {quorum} operator: `quorum.manifests` must be {need} or more"
             )
         })
+    }
+
+    /// What loosening the policy of a wallet created with these terms needs; none where nothing.
+    pub fn of(terms: &WalletTerms) -> Option<Self> {
+        terms.loosening_delay_s.map(|delay_s| Self { delay_s })
     }
 
     /// When what was first seen at `seen` may come into force.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quorate_intent::AssetId;
+use quorate_intent::{Action, AssetId};
 use quorate_types::{U256, UnixMillis};
 
 use crate::{Facts, Policy};
@@ -72,8 +72,12 @@ pub struct Approvers {
     pub timeout_s: u64,
 }
 
-/// What `facts` needs under `policy`: the most that any of its charges does. An amount that cannot be told needs approval.
+/// What `facts` needs under `policy`: what raw digests do, or the most that any of its charges does. An amount that cannot be told needs approval.
 pub fn tier(policy: &Policy, facts: &Facts<'_>) -> Tier {
+    if matches!(facts.intent.action, Action::RawDigest { .. }) {
+        // Without a line the rule about them denies it.
+        return policy.raw_digest.unwrap_or(Tier::Instant);
+    }
     if policy.tiers.is_empty() {
         return Tier::Instant;
     }

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Call, Cumulative, Fee, Merchants, Policy, Recipient, TextLine, Tiers, TypedLine, Velocity};
+use crate::{
+    Call, Cumulative, Fee, Merchants, Policy, Recipient, TextLine, Tier, Tiers, TypedLine, Velocity,
+};
 
 /// The fields of `new` that may allow something `old` did not, by their names; none: whatever `new` allows, `old` allows
 /// too, at any time and after any history. What people call something is no change.
@@ -25,6 +27,7 @@ pub fn loosened(old: &Policy, new: &Policy) -> Vec<&'static str> {
         typed_data,
         sign_in,
         texts,
+        raw_digest,
         merchants,
         conditions,
         blocked,
@@ -50,6 +53,7 @@ pub fn loosened(old: &Policy, new: &Policy) -> Vec<&'static str> {
         ("typed_data", among(&old.typed_data, typed_data, same_typed)),
         ("messages.sign_in", among(&old.sign_in, sign_in, PartialEq::eq)),
         ("messages.texts", among(&old.texts, texts, same_text)),
+        ("raw_digest", raw_digests_hold(old.raw_digest, *raw_digest)),
         ("merchants", merchants_hold(&old.merchants, merchants)),
         // They only deny.
         ("conditions", old.conditions.is_none() || *conditions == old.conditions),
@@ -58,7 +62,7 @@ pub fn loosened(old: &Policy, new: &Policy) -> Vec<&'static str> {
         ("cumulative", old.cumulative.iter().all(|line| cumulative.iter().any(|new| caps(line, new)))),
         ("velocity", old.velocity.iter().all(|line| velocity.iter().any(|new| slows(line, new)))),
         ("tiers", people_are_asked(old, tiers)),
-        ("approval", old.tiers.is_empty() || new.approval == old.approval),
+        ("approval", !asks_people(old) || new.approval == old.approval),
         ("active_hours", old.active_hours.is_none() || *active_hours == old.active_hours),
         ("not_before", old.not_before <= *not_before),
         ("not_after", old.not_after.is_none_or(|last| not_after.is_some_and(|new| new <= last))),
@@ -119,6 +123,20 @@ fn slows(old: &Velocity, new: &Velocity) -> bool {
     // What counts more is used up sooner.
     let counts_as_much = new.denied || !old.denied;
     (&old.window, old.per) == (&new.window, new.per) && new.max <= old.max && counts_as_much
+}
+
+/// What was signed at once may need anything; where people are told, that must stay. A hold and approvers let pass each what the
+/// other does not.
+fn raw_digests_hold(old: Option<Tier>, new: Option<Tier>) -> bool {
+    match (old, new) {
+        (_, None) | (Some(Tier::Instant), Some(_)) => true,
+        (Some(Tier::Notify), Some(new)) => new != Tier::Instant,
+        (old, new) => old == new,
+    }
+}
+
+fn asks_people(policy: &Policy) -> bool {
+    !policy.tiers.is_empty() || policy.raw_digest == Some(Tier::Approval)
 }
 
 /// An asset without a line is signed at once, so a line more asks more. One that is changed could ask less; and where a line

@@ -3,7 +3,7 @@
 use quorate_intent::{AssetId, ChainId, chain_name, decimals};
 use quorate_types::{U256, UnixMillis};
 
-use crate::{amount, names};
+use crate::{Tier, amount, names};
 
 /// `25.5 USDC`, exactly; base units where the asset is not known.
 pub(crate) fn quantity(asset: AssetId, amount: U256) -> String {
@@ -37,6 +37,14 @@ pub(crate) fn gwei(price: U256) -> String {
 /// An amount of gas.
 pub(crate) fn gas(amount: U256) -> String {
     format!("{amount} gas")
+}
+
+/// `instant`, or `delay of 60 s`.
+pub(crate) fn tier(tier: Tier) -> String {
+    match tier {
+        Tier::Delay(length) => format!("{} of {length} s", tier.as_str()),
+        _ => tier.as_str().to_owned(),
+    }
 }
 
 /// Seconds, exactly, with the fraction of one where there is a fraction.

@@ -7,7 +7,7 @@ use std::thread;
 use futures::channel::mpsc::{self, UnboundedReceiver};
 use futures::future::{self, Either};
 use futures::{FutureExt, StreamExt};
-use quorate_intent::SigningDigest;
+use quorate_intent::{DecodedDigest, SigningDigest};
 use quorate_mpc::{
     Inbound, MpcError, Outbound, PartialSignature, Party, Presignature, Recipient, SigningShare, Wire,
     generate_presignature,
@@ -160,6 +160,9 @@ impl<W: Write> PartyProcess<W> {
         if decoded.intent.signer.is_some_and(|signer| signer != self.hello.wallet.address) {
             return Err(refuse("a payload that names another signer"));
         }
+        let DecodedDigest::Read(digest) = decoded.digest else {
+            return Err(refuse("a raw digest: a ceremony signs nothing that people cannot read"));
+        };
         self.sequence = sequence;
         let start = Transcript::new("quorate/recovery-session/v1")
             .field(self.hello.facts.cluster.as_str().as_bytes())
@@ -167,7 +170,7 @@ impl<W: Write> PartyProcess<W> {
             .number(sequence)
             .field(payload.hash().as_slice());
         let eid = nonces.iter().fold(start, |start, nonce| start.field(nonce.as_slice())).finish();
-        Ok(Order { participants, eid, digest: decoded.digest })
+        Ok(Order { participants, eid, digest })
     }
 
     async fn sign(&mut self, order: &Order) -> Result<(), PartyError> {

@@ -30,6 +30,7 @@ mod open_error;
 mod standing;
 mod statement;
 mod terms;
+mod wallet_terms;
 mod watch;
 
 #[cfg(test)]
@@ -49,8 +50,8 @@ pub use open::{MAX_OPEN_BYTES, Opening};
 pub use open_error::OpenError;
 pub use standing::{LogMark, PeerLogs, Standing};
 pub use statement::{
-    IntentStatement, KeyStatement, MAX_LOOSENING_DELAY_S, MAX_STATEMENT_BYTES, SignedStatement, Statement,
-    StatementError,
+    IntentStatement, KeyStatement, MAX_STATEMENT_BYTES, SignedStatement, Statement, StatementError,
 };
 pub use terms::{PROTOCOL_VERSION, Participant, Protocol, Terms, TermsError};
+pub use wallet_terms::{MAX_LOOSENING_DELAY_S, WalletTerms};
 pub use watch::{Deadline, Deadlines, Expired, Watch};

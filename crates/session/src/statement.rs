@@ -3,7 +3,7 @@
 use quorate_types::{AgentId, B256, ClusterId, GroupId, NodeId, PublicKey, WalletId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{AgentPublicKey, BadSignature, NodeKey, NodePublicKey};
+use crate::{BadSignature, NodeKey, NodePublicKey, WalletTerms};
 
 /// Largest statement accepted, in bytes.
 pub const MAX_STATEMENT_BYTES: usize = 2048;
@@ -79,9 +79,6 @@ pub trait Statement: Serialize + DeserializeOwned {
     }
 }
 
-/// The longest time that what loosens a policy may be made to wait, in seconds: 31 days.
-pub const MAX_LOOSENING_DELAY_S: u32 = 31 * 24 * 60 * 60;
-
 /// "My share of this wallet's key is sealed and synced." Equal, byte for byte, on all three nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyStatement {
@@ -93,11 +90,8 @@ pub struct KeyStatement {
     pub wallet: WalletId,
     /// The agent it belongs to.
     pub agent: AgentId,
-    /// The key the agent's requests must be signed with; none where the gateway's word is taken.
-    pub agent_key: Option<AgentPublicKey>,
-    /// Seconds for which what loosens the wallet's policy waits, a second operator's signature beside it; none where
-    /// loosening takes neither.
-    pub loosening_delay_s: Option<u32>,
+    /// What it is created with.
+    pub terms: WalletTerms,
     /// The share epoch.
     pub epoch: u32,
     /// The wallet's public key.
@@ -109,7 +103,7 @@ pub struct KeyStatement {
 }
 
 impl Statement for KeyStatement {
-    const DOMAIN: &'static str = "quorate/key-statement/v3";
+    const DOMAIN: &'static str = "quorate/key-statement/v4";
 }
 
 impl KeyStatement {
@@ -143,25 +137,12 @@ impl KeyStatement {
 
     fn difference(&self, other: &Self) -> Option<&'static str> {
         // No `..`: a new field does not compile until it is compared.
-        let Self {
-            cluster,
-            group,
-            wallet,
-            agent,
-            agent_key,
-            loosening_delay_s,
-            epoch,
-            public_key,
-            nodes,
-            eid,
-        } = self;
+        let Self { cluster, group, wallet, agent, terms, epoch, public_key, nodes, eid } = self;
         [
             ("cluster", *cluster == other.cluster),
             ("group", *group == other.group),
             ("wallet", *wallet == other.wallet),
             ("agent", *agent == other.agent),
-            ("agent key", *agent_key == other.agent_key),
-            ("loosening delay", *loosening_delay_s == other.loosening_delay_s),
             ("epoch", *epoch == other.epoch),
             ("public key", *public_key == other.public_key),
             ("participants", *nodes == other.nodes),
@@ -169,6 +150,7 @@ impl KeyStatement {
         ]
         .into_iter()
         .find_map(|(field, same)| (!same).then_some(field))
+        .or_else(|| terms.difference(&other.terms))
     }
 }
 
@@ -214,8 +196,7 @@ mod tests {
             group: "g".parse().unwrap(),
             wallet: "w".parse().unwrap(),
             agent: "bot".parse().unwrap(),
-            agent_key: None,
-            loosening_delay_s: None,
+            terms: WalletTerms::default(),
             epoch: 0,
             public_key: GENERATOR.parse().unwrap(),
             nodes: nodes(),
@@ -251,13 +232,14 @@ mod tests {
     fn any_difference_is_named() {
         let keys = keys();
         type Change = fn(&mut KeyStatement);
-        let change: [(&str, Change); 10] = [
+        let change: [(&str, Change); 11] = [
             ("cluster", |s| s.cluster = "other".parse().unwrap()),
             ("group", |s| s.group = "h".parse().unwrap()),
             ("wallet", |s| s.wallet = "v".parse().unwrap()),
             ("agent", |s| s.agent = "eve".parse().unwrap()),
-            ("agent key", |s| s.agent_key = Some(crate::AgentKey::generate(&mut OsRng).public())),
-            ("loosening delay", |s| s.loosening_delay_s = Some(0)),
+            ("agent_key", |s| s.terms.agent_key = Some(crate::AgentKey::generate(&mut OsRng).public())),
+            ("loosening_delay_s", |s| s.terms.loosening_delay_s = Some(0)),
+            ("raw_digest", |s| s.terms.raw_digest = true),
             ("epoch", |s| s.epoch = 1),
             ("public key", |s| s.public_key = GENERATOR.replacen("02", "03", 1).parse().unwrap()),
             ("participants", |s| s.nodes.reverse()),

@@ -1,4 +1,4 @@
-//! What a caller asks to have signed: bytes that can be read, never a bare hash.
+//! What a caller asks to have signed: bytes that can be read; a bare hash only of a wallet that was created for them.
 
 use alloy_primitives::{B256, Bytes};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ pub enum Payload {
     TypedData(String),
     /// An EIP-191 personal message (version `0x45`), without its prefix.
     Message(Bytes),
+    /// 32 bytes that are signed as they are. Nobody can read what they are the hash of.
+    RawDigest(B256),
 }
 
 /// Which kind of payload, without its bytes.
@@ -27,6 +29,8 @@ pub enum PayloadKind {
     TypedData,
     /// See [`Payload::Message`].
     Message,
+    /// See [`Payload::RawDigest`].
+    RawDigest,
 }
 
 impl PayloadKind {
@@ -36,6 +40,7 @@ impl PayloadKind {
             PayloadKind::Transaction => "transaction",
             PayloadKind::TypedData => "typed_data",
             PayloadKind::Message => "message",
+            PayloadKind::RawDigest => "raw_digest",
         }
     }
 }
@@ -50,6 +55,7 @@ impl Payload {
             Payload::Transaction(_) => PayloadKind::Transaction,
             Payload::TypedData(_) => PayloadKind::TypedData,
             Payload::Message(_) => PayloadKind::Message,
+            Payload::RawDigest(_) => PayloadKind::RawDigest,
         }
     }
 
@@ -58,6 +64,7 @@ impl Payload {
         match self {
             Payload::Transaction(bytes) | Payload::Message(bytes) => bytes,
             Payload::TypedData(json) => json.as_bytes(),
+            Payload::RawDigest(digest) => digest.as_slice(),
         }
     }
 

@@ -194,6 +194,10 @@ fn drill(source: &Source, out: &std::path::Path) -> Result<Answer, Refusal> {
 
 fn sign(source: &Source, payload: &Payload, confirm: Address) -> Result<Answer, Refusal> {
     let decoded = decode(payload).or_invalid("the payload cannot be read")?;
+    if decoded.digest.read().is_none() {
+        let reason = "a ceremony signs nothing that people cannot read";
+        return Err(Refusal::invalid(reason).field("--payload-raw-digest"));
+    }
     let (mut parties, mut record, _) = begin(source)?;
     confirmed(&parties, confirm)?;
     let summary = decoded.intent.summary();

@@ -41,16 +41,16 @@ pub(super) async fn run(client: &Client, command: &Rotate) -> Result<Answer, Ref
         );
     }
     let old = attested(client.wallet(command.wallet.as_str()).await?, command.wallet.as_str())?;
+    if old.raw_digest {
+        let reason = "signs raw digests and holds nothing that could be moved";
+        return Err(Refusal::conflict(reason)
+            .field("--wallet")
+            .next("create another with --raw-digest and a policy of its own, then retire this one"));
+    }
     let request = v1::GetPolicyRequest { wallet: old.wallet.clone() };
     let policy = client.policies().get_policy(within(request, ORDINARY)).await.map_err(refused)?;
     let body = policy.into_inner().document.map(|document| document.body).unwrap_or_default();
-    let new = New {
-        wallet: command.new.as_str(),
-        agent: &old.agent,
-        group: &old.group,
-        agent_key: &old.agent_key,
-        loosening_delay_s: old.loosening_delay_s,
-    };
+    let new = New { wallet: command.new.as_str(), agent: &old.agent, group: &old.group, terms: old.terms()? };
     // Its address becomes the only one that is paid: the coordinator's word is not enough for that.
     let new = attested(create(client, new).await?, command.new.as_str())?;
     files::private_dir(&command.out)?;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use quorate_proto::v1;
-use quorate_session::{AgentPublicKey, MAX_LOOSENING_DELAY_S};
+use quorate_session::{AgentPublicKey, MAX_LOOSENING_DELAY_S, WalletTerms};
 use quorate_types::{AgentId, GroupId, WalletId};
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::cli::Globals;
 use crate::client::{Client, ORDINARY, SESSION, refused, within};
 use crate::output::Answer;
 use crate::profile::{Caller, Profile};
-use crate::refusal::{Kind, OrRefuse, Refusal};
+use crate::refusal::{Kind, Refusal};
 use crate::views::WalletView;
 
 /// Wallets.
@@ -58,6 +58,9 @@ pub(crate) struct Create {
     /// here, for ever [default: neither]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_LOOSENING_DELAY_S)))]
     loosening_delay: Option<u32>,
+    /// Sign raw digests, which nobody can read, and nothing else; decided here, for ever. Keep no money under its key
+    #[arg(long)]
+    raw_digest: bool,
 }
 
 /// A wallet to ask for.
@@ -65,18 +68,16 @@ pub(crate) struct New<'a> {
     pub(crate) wallet: &'a str,
     pub(crate) agent: &'a str,
     pub(crate) group: &'a str,
-    /// 64 hex digits, or empty.
-    pub(crate) agent_key: &'a str,
-    pub(crate) loosening_delay_s: Option<u32>,
+    pub(crate) terms: WalletTerms,
 }
 
 pub(crate) async fn run(command: Wallet, globals: &Globals) -> Result<Answer, Refusal> {
     let client = Client::connect(&Profile::find(globals, Caller::Operator)?).await?;
     match command {
-        Wallet::Create(Create { wallet, agent, group, agent_key, loosening_delay: loosening_delay_s }) => {
-            let agent_key = agent_key.map(|key| key.to_string()).unwrap_or_default();
+        Wallet::Create(Create { wallet, agent, group, agent_key, loosening_delay, raw_digest }) => {
+            let terms = WalletTerms { agent_key, loosening_delay_s: loosening_delay, raw_digest };
             let (wallet, agent, group) = (wallet.as_str(), agent.as_str(), group.as_str());
-            let new = New { wallet, agent, group, agent_key: &agent_key, loosening_delay_s };
+            let new = New { wallet, agent, group, terms };
             let view = create(&client, new).await?;
             let mut words = view.words();
             if view.policy_version == 0 {
@@ -105,8 +106,9 @@ pub(crate) async fn create(client: &Client, new: New<'_>) -> Result<WalletView, 
         wallet: new.wallet.to_owned(),
         agent: new.agent.to_owned(),
         group: new.group.to_owned(),
-        agent_key: hex::decode(new.agent_key).or_invalid("--agent-key")?,
-        loosening_delay_s: new.loosening_delay_s,
+        agent_key: new.terms.agent_key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
+        loosening_delay_s: new.terms.loosening_delay_s,
+        raw_digest: new.terms.raw_digest,
     };
     let answer = client.wallets().create_wallet(within(request, SESSION)).await;
     let view = client.checked(answer.map_err(refused)?.into_inner())?;
@@ -115,10 +117,7 @@ pub(crate) async fn create(client: &Client, new: New<'_>) -> Result<WalletView, 
         ("agent", view.agent == new.agent),
         ("group", view.group == new.group),
         ("state", view.state == "active"),
-        (
-            "attestations",
-            view.attestations_checked || (new.agent_key.is_empty() && new.loosening_delay_s.is_none()),
-        ),
+        ("attestations", view.attestations_checked || new.terms == WalletTerms::default()),
     ];
     if let Some((field, _)) = same.into_iter().find(|(_, same)| !same) {
         let reason = format!("the answer is not the wallet asked for: its {field}");
@@ -126,22 +125,12 @@ pub(crate) async fn create(client: &Client, new: New<'_>) -> Result<WalletView, 
             .field(field)
             .next("give the profile the manifest that is in force; use no address of this answer"));
     }
-    if view.loosening_delay_s != new.loosening_delay_s {
-        return Err(Refusal::new(
-            Kind::PeerFault,
-            "the wallet was made with another delay for what loosens its policy",
-        )
-        .field("loosening_delay_s")
-        .next("send nothing to this wallet's address, and look into the coordinator"));
-    }
-    if view.agent_key != new.agent_key {
-        // The attestations say so too: a wallet that takes another word than it was asked to is not to be used.
-        return Err(Refusal::new(
-            Kind::PeerFault,
-            "the wallet was made with another agent's key, or with none",
-        )
-        .field("agent_key")
-        .next("send nothing to this wallet's address, and look into the coordinator"));
+    if let Some(field) = view.terms()?.difference(&new.terms) {
+        // The attestations say so too: a wallet that is held by other terms than it was asked to be is not to be used.
+        let reason = format!("the wallet was not made with the {field} that was asked for");
+        return Err(Refusal::new(Kind::PeerFault, reason)
+            .field(field)
+            .next("send nothing to this wallet's address, and look into the coordinator"));
     }
     Ok(view)
 }

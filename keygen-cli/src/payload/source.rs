@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use quorate_types::{Bytes, Payload};
+use quorate_types::{B256, Bytes, Payload};
 
 use crate::files;
 use crate::refusal::Refusal;
@@ -74,6 +74,9 @@ pub(crate) struct AnySource {
     /// A personal message as hex
     #[arg(long, value_name = "HEX")]
     pub(crate) payload_message_hex: Option<String>,
+    /// A raw digest: 32 bytes as hex
+    #[arg(long, value_name = "HEX")]
+    pub(crate) payload_raw_digest: Option<String>,
 }
 
 impl AnySource {
@@ -87,10 +90,20 @@ impl AnySource {
         if let Some(text) = &self.payload_message {
             return Ok(Payload::Message(text.clone().into_bytes().into()));
         }
+        if let Some(hex) = &self.payload_raw_digest {
+            return raw_digest("--payload-raw-digest", hex);
+        }
         let hex =
             self.payload_message_hex.as_deref().ok_or_else(|| Refusal::usage("give one --payload-..."))?;
         Ok(Payload::Message(hex_bytes("--payload-message-hex", hex)?.into()))
     }
+}
+
+/// A raw digest from hex, with or without `0x`.
+pub(crate) fn raw_digest(field: &str, text: &str) -> Result<Payload, Refusal> {
+    let bytes = hex_bytes(field, text)?;
+    let refuse = |_| Refusal::invalid(format!("a raw digest is 32 bytes, got {}", bytes.len())).field(field);
+    B256::try_from(bytes.as_slice()).map(Payload::RawDigest).map_err(refuse)
 }
 
 /// Bytes from hex, with or without `0x`.

@@ -1,11 +1,13 @@
 //! Wallets.
 
 use quorate_proto::v1;
+use quorate_session::WalletTerms;
 use quorate_types::{Clock, SystemClock, UnixMillis};
 use serde::Serialize;
 
 use super::hex;
 use crate::output::table;
+use crate::refusal::{OrRefuse, Refusal};
 
 /// A wallet.
 #[derive(Debug, Clone, Serialize)]
@@ -18,6 +20,9 @@ pub(crate) struct WalletView {
     /// Seconds; none where loosening its policy takes neither time nor a second operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) loosening_delay_s: Option<u32>,
+    /// Whether it signs raw digests, and nothing else.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) raw_digest: bool,
     pub(crate) group: String,
     pub(crate) state: &'static str,
     pub(crate) address: String,
@@ -50,6 +55,7 @@ impl From<v1::Wallet> for WalletView {
             agent: wallet.agent,
             agent_key: ::hex::encode(&wallet.agent_key),
             loosening_delay_s: wallet.loosening_delay_s,
+            raw_digest: wallet.raw_digest,
             group: wallet.group,
             address: wallet.address,
             epoch: wallet.epoch,
@@ -61,6 +67,16 @@ impl From<v1::Wallet> for WalletView {
 }
 
 impl WalletView {
+    /// What it was created with.
+    pub(crate) fn terms(&self) -> Result<WalletTerms, Refusal> {
+        let agent_key = match self.agent_key.as_str() {
+            "" => None,
+            key => Some(key.parse().or_invalid("the coordinator's answer")?),
+        };
+        let Self { loosening_delay_s, raw_digest, .. } = *self;
+        Ok(WalletTerms { agent_key, loosening_delay_s, raw_digest })
+    }
+
     pub(crate) fn words(&self) -> String {
         let policy = match self.policy_version {
             0 => "none: everything is denied".to_owned(),
@@ -79,10 +95,12 @@ impl WalletView {
             None => "at once".to_owned(),
             Some(seconds) => format!("a second operator, and {seconds} s"),
         };
+        let signs = if self.raw_digest { "raw digests, which nobody can read, and nothing else" } else { "" };
         let lines = [
             ("wallet", self.wallet.clone()),
             ("agent", self.agent.clone()),
             ("asks", asks),
+            ("signs", signs.to_owned()),
             ("group", self.group.clone()),
             ("state", self.state.to_owned()),
             ("address", self.address.clone()),
@@ -92,7 +110,11 @@ impl WalletView {
             ("last drill", last_drill(self.drilled_at_ms, SystemClock.now())),
             ("attested by", format!("{}{checked}", self.attested_by.join(", "))),
         ];
-        lines.map(|(name, value)| format!("{name:<12} {value}").trim_end().to_owned()).join("\n")
+        // Of an ordinary wallet there is nothing to say about what it signs.
+        let told = lines.iter().filter(|(name, value)| *name != "signs" || !value.is_empty());
+        let lines: Vec<_> =
+            told.map(|(name, value)| format!("{name:<12} {value}").trim_end().to_owned()).collect();
+        lines.join("\n")
     }
 
     pub(crate) fn table(wallets: &[Self]) -> String {

@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use age::secrecy::ExposeSecret;
+use quorate_recovery::{Frame, Hello, read_frame, write_frame};
+use quorate_types::{B256, Payload};
 use ssh_key::private::Ed25519Keypair;
 use ssh_key::{LineEnding, PrivateKey};
 
@@ -111,6 +114,36 @@ fn nothing_is_signed_without_the_address_typed_again() {
     );
     assert!(ran.code == 2 && ran.stdout.contains("nothing was signed"), "{}", ran.stdout);
     assert!(!bench.path("out").exists());
+}
+
+/// A ceremony signs what people can read. Nor does a party take one from whoever sits between the two.
+#[test]
+fn no_raw_digest_is_signed() {
+    let bench = Bench::new();
+    let digest = B256::repeat_byte(7);
+    let address = quorate_tests::golden().public_key().address().to_string();
+    let asked = ["--payload-raw-digest", &digest.to_string(), "--confirm", &address];
+    let ran = bench.recover("sign", PAIR, &asked);
+    assert!(ran.code == 4 && ran.stdout.contains("nothing that people cannot read"), "{}", ran.stdout);
+
+    let [share, aux] = [".share.age", ".aux.age"].map(|ending| bench.file("agent", ending));
+    let mut party =
+        bench.command(&["recover", "party", "--manifest", "manifest.yaml", "--identity", "recovery.key"]);
+    party.arg("--share").arg(share).arg("--aux").arg(aux).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut party = party.spawn().unwrap();
+    let (mut to, mut from) = (party.stdin.take().unwrap(), party.stdout.take().unwrap());
+    let Some(Frame::Hello(hello)) = read_frame(&mut from).unwrap() else { panic!("no hello") };
+    let hello: Hello = serde_json::from_str(&hello).unwrap();
+    let order = Frame::Sign {
+        participants: vec![0, 2],
+        nonces: vec![hello.nonce, B256::ZERO],
+        sequence: 1,
+        payload: serde_json::to_string(&Payload::RawDigest(digest)).unwrap(),
+    };
+    write_frame(&mut to, &order).unwrap();
+    let Some(Frame::Failed(reason)) = read_frame(&mut from).unwrap() else { panic!("it began") };
+    assert!(reason.contains("a raw digest"), "{reason}");
+    assert!(!party.wait().unwrap().success());
 }
 
 #[test]

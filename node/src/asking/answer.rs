@@ -77,13 +77,14 @@ async fn asked(node: &Arc<Node>, config: &AskingConfig, uid: u32, ask: Ask) -> R
         record.ok_or_else(|| Refusal::new("uid", format!("user {uid} may not ask for this agent")))?;
     permit(config, uid, &record.agent)?;
     let key = keys::find(&*node.store, &record.agent).map_err(Refusal::internal)?;
-    let key = key.filter(|key| record.agent_key == Some(key.public())).ok_or_else(|| {
+    let key = key.filter(|key| record.terms.agent_key == Some(key.public())).ok_or_else(|| {
         Refusal::new(
             "wallet",
             "was not created with the key this node keeps for its agent, so it takes none of its word",
         )
     })?;
-    let payload = payload.read().ok_or_else(|| Refusal::new("payload", "not hex"))?;
+    let payload =
+        payload.read().ok_or_else(|| Refusal::new("payload", "not hex, or no digest of 32 bytes"))?;
     let decoded = quorate_intent::decode(&payload).map_err(|error| Refusal::new("payload", error))?;
     let expires_at = node.clock.now().saturating_add(u64::from(expires_in_s).saturating_mul(1000));
     let request = AgentRequest {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
-use quorate_session::{AgentPublicKey, AgentSignature};
+use quorate_session::{AgentPublicKey, AgentSignature, WalletTerms};
 use quorate_store::update;
 use quorate_types::Role;
 use serde_json::{Value, json};
@@ -45,7 +45,8 @@ impl Rig {
         for (name, agent_key) in [("w", Some(key)), ("v", None)] {
             let [share, _, _] = shares();
             let record = cluster.record(Role::Agent, &cluster.statement(name, &share));
-            let record = WalletRecord { agent_key, ..record };
+            let terms = WalletTerms { agent_key, ..record.terms };
+            let record = WalletRecord { terms, ..record };
             let kept = update(&*node.store, |txn| {
                 node.vault.keep_share(txn, &record, &share)?;
                 node.vault.activate(txn, &record.wallet, record.public_key)

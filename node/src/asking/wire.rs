@@ -42,6 +42,7 @@ pub(super) enum Asked {
     Transaction(String),
     TypedData(String),
     Message(String),
+    RawDigest(String),
 }
 
 impl Asked {
@@ -51,6 +52,7 @@ impl Asked {
             Self::Transaction(text) => bytes(&text).map(Payload::Transaction),
             Self::TypedData(json) => Some(Payload::TypedData(json)),
             Self::Message(text) => bytes(&text).map(Payload::Message),
+            Self::RawDigest(text) => B256::try_from(bytes(&text)?.as_ref()).ok().map(Payload::RawDigest),
         }
     }
 }

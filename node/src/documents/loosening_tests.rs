@@ -4,7 +4,7 @@ use quorate_manifest::{Namespace, SignedDocument};
 
 use super::*;
 use crate::testing::{Cluster, memory, person, wallet};
-use quorate_policy::Loosening;
+use quorate_session::WalletTerms;
 use rand_core::OsRng;
 use ssh_key::{Algorithm, PrivateKey};
 
@@ -18,9 +18,9 @@ struct Rig {
     store: Arc<dyn Store>,
 }
 
-fn guarded(_: &WalletId) -> Result<Option<Guarded>, DocumentsError> {
-    let loosening = Loosening { delay_s: DELAY_S };
-    Ok(Some(Guarded { loosening, agent: "bot".parse().unwrap() }))
+fn guarded(_: &WalletId) -> Result<Option<Created>, DocumentsError> {
+    let terms = WalletTerms { loosening_delay_s: Some(DELAY_S), ..WalletTerms::default() };
+    Ok(Some(Created { terms, agent: "bot".parse().unwrap() }))
 }
 
 /// What became of it: nothing where it is in force, or until when it waits.

@@ -24,7 +24,7 @@ use quorate_types::{Clock, ClusterId, NodeId, Role, WalletId};
 pub use error::DocumentsError;
 pub(crate) use manifest::{Offered, read_document};
 use policies::Held;
-pub(crate) use policies::{Guarded, Put};
+pub(crate) use policies::{Created, Put};
 
 /// Who this node is. A manifest must say the same.
 pub(crate) struct Expected {

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use quorate_audit::Event;
 use quorate_manifest::{Namespace, SignedDocument};
 use quorate_policy::{Loosening, Policy, SignedPolicy, Succession, succession};
+use quorate_session::WalletTerms;
 use quorate_store::{Store, Txn, update};
 use quorate_types::{AgentId, B256, Role, UnixMillis, WalletId};
 
@@ -49,12 +50,24 @@ impl Held {
     }
 }
 
-/// A wallet that was created with a delay for what loosens its policy.
+/// What is known of a wallet that a policy is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Guarded {
-    pub(crate) loosening: Loosening,
+pub(crate) struct Created {
+    pub(crate) terms: WalletTerms,
     /// Freezing its agent freezes it too.
     pub(crate) agent: AgentId,
+}
+
+/// A wallet that was created with a delay for what loosens its policy.
+struct Guarded {
+    loosening: Loosening,
+    agent: AgentId,
+}
+
+impl Guarded {
+    fn of(created: Created) -> Option<Self> {
+        Some(Self { loosening: Loosening::of(&created.terms)?, agent: created.agent })
+    }
 }
 
 /// What became of a policy.
@@ -113,15 +126,15 @@ fn read(wallet: &WalletId, value: &[u8]) -> Result<Last, DocumentsError> {
 impl Documents {
     /// Puts a wallet's policy in force, or notes it where it loosens the one in force and the wallet was created with a
     /// delay: synced first. The one in force again is no change; one that waited long enough comes into force when it is
-    /// shown again. `guarded` tells what the wallet was created with.
+    /// shown again. `created` tells what the wallet was created with, where it is active here.
     ///
     /// # Errors
-    /// Where it does not verify, is older than one this node has seen, loosens with too few signatures, was cancelled by a
-    /// freeze, or cannot be synced; always on a cold node.
+    /// Where it does not verify, is for another sort of wallet, is older than one this node has seen, loosens with too few
+    /// signatures, was cancelled by a freeze, or cannot be synced; always on a cold node.
     pub(crate) fn put_policy<E: From<DocumentsError>>(
         &self,
         document: &SignedDocument,
-        guarded: impl FnOnce(&WalletId) -> Result<Option<Guarded>, E>,
+        created: impl FnOnce(&WalletId) -> Result<Option<Created>, E>,
     ) -> Result<Put, E> {
         if self.expected.role == Role::Cold {
             return Err(DocumentsError::Cold.into());
@@ -133,7 +146,11 @@ impl Documents {
         let pinned = self.manifest();
         let policy = SignedPolicy::verify(document, pinned.manifest()).map_err(DocumentsError::from)?;
         self.check_succession(&policy)?;
-        let guarded = guarded(policy.wallet())?;
+        let created = created(policy.wallet())?;
+        if let Some(created) = &created {
+            policy.policy().suits(&created.terms).map_err(DocumentsError::from)?;
+        }
+        let guarded = created.and_then(Guarded::of);
         let present = self.policy(policy.wallet());
         let how = guarded.as_ref().map(|guarded| guarded.loosening);
         let how = succession(how, present.as_deref(), (&policy, pinned.manifest()));

@@ -113,7 +113,7 @@ fn put_in_force(node: &Node, record: &WalletRecord) -> Result<(), ActivateError>
         node.vault.activate(txn, &record.wallet, record.public_key)?;
         Ok::<_, ActivateError>(quorate_audit::append(txn, node.clock.now(), &event)?)
     };
-    let (receipt, durable) = match record.loosening() {
+    let (receipt, durable) = match record.terms.loosening_delay_s {
         Some(_) => node.documents.begin_guarded(&record.wallet, activate)?,
         None => update(&*node.store, activate)?,
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quorate_audit::Event;
 use quorate_mpc::{CoreShare, Party, generate_key};
 use quorate_policy::Loosening;
-use quorate_proto::{agent_key_from_pb, loosening_delay_from_pb, required, v1, v1::session_outcome::Outcome};
+use quorate_proto::{required, v1, v1::session_outcome::Outcome, wallet_terms_from_pb};
 use quorate_session::{KeyStatement, Protocol, SignedStatement, Statement, Terms};
 use quorate_types::{AgentId, B256, GroupId, Role, Transcript, WalletId};
 
@@ -30,13 +30,12 @@ pub(crate) async fn run(
 ) -> Result<Outcome, SessionError> {
     let wallet: WalletId = required("wallet", &start.wallet)?;
     let agent: AgentId = required("agent", &start.agent)?;
-    let agent_key = agent_key_from_pb(&start.agent_key)?;
-    let loosening_delay_s = loosening_delay_from_pb(start.loosening_delay_s)?;
+    let created = wallet_terms_from_pb(&start.agent_key, start.loosening_delay_s, start.raw_digest)?;
     let group: GroupId = required("group", &start.group)?;
     node.restored.check()?;
     let place = Place::find(node, &group)?;
     node.vault.check_new(&wallet)?;
-    if loosening_delay_s.is_some()
+    if created.loosening_delay_s.is_some()
         && let Some(reason) = Loosening::undercut(node.documents.manifest().manifest())
     {
         return Err(SessionError::caller("loosening_delay_s", reason));
@@ -46,16 +45,13 @@ pub(crate) async fn run(
     }
     let aux_hash = node.vault.aux_hash(&group)?;
     let aux_hash = aux_hash.ok_or_else(|| SessionError::caller("group", "not enrolled on this node"))?;
-    let subject = Transcript::new("quorate/wallet-record/v3")
+    let subject = Transcript::new("quorate/wallet-record/v4")
         .field(wallet.as_str().as_bytes())
-        .field(agent.as_str().as_bytes())
-        .field(agent_key.as_ref().map_or(&[][..], |key| key.as_bytes()))
-        .field(&loosening_delay_s.map_or_else(Vec::new, |delay| delay.to_be_bytes().to_vec()))
-        .finish();
+        .field(agent.as_str().as_bytes());
     let terms = Terms {
         wallet: Some(wallet.clone()),
         aux_hash: Some(aux_hash),
-        ..place.terms(node, Protocol::Keygen, subject)
+        ..place.terms(node, Protocol::Keygen, created.told_to(subject).finish())
     };
     let mut joined = link.agree(node, terms).await?;
 
@@ -70,18 +66,8 @@ pub(crate) async fn run(
     let public_key = share.public_key().map_err(|error| SessionError::Bug(error.to_string()))?;
     let nodes: Vec<_> = place.group().nodes().into_iter().cloned().collect();
     let cluster = node.cluster.clone();
-    let statement = KeyStatement {
-        cluster,
-        group,
-        wallet,
-        agent,
-        agent_key,
-        loosening_delay_s,
-        epoch: 0,
-        public_key,
-        nodes,
-        eid,
-    };
+    let statement =
+        KeyStatement { cluster, group, wallet, agent, terms: created, epoch: 0, public_key, nodes, eid };
     let signed = statement.sign(&node.me, &node.key)?;
     keep(node, WalletRecord::pending(statement, &signed), share, aux_hash).await?;
     Ok(Outcome::Key(attestation(signed)))

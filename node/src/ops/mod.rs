@@ -5,6 +5,7 @@ pub(crate) mod aux_info;
 mod contribution;
 pub(crate) mod denied;
 pub(crate) mod freeze;
+mod half;
 pub(crate) mod hold;
 pub(crate) mod keygen;
 pub(crate) mod manifest;

@@ -5,7 +5,7 @@ use quorate_policy::Policy;
 use quorate_proto::v1;
 use quorate_types::WalletId;
 
-use crate::documents::{DocumentsError, Guarded, Put};
+use crate::documents::{Created, DocumentsError, Put};
 use crate::node::Node;
 use crate::vault::VaultError;
 
@@ -25,7 +25,7 @@ enum PutError {
 pub(crate) fn run(node: &Node, document: v1::SignedDocument) -> v1::DocumentAck {
     let kind = "policy".to_owned();
     let document = SignedDocument { body: document.body, signatures: document.signatures };
-    let put = node.documents.put_policy(&document, |wallet| guarded(node, wallet));
+    let put = node.documents.put_policy(&document, |wallet| created(node, wallet));
     let (policy, waits_until_ms) = match put {
         Ok(Put::InForce(policy)) => (policy, 0),
         Ok(Put::Waits { policy, until }) => (policy, until),
@@ -58,12 +58,9 @@ pub(crate) fn run(node: &Node, document: v1::SignedDocument) -> v1::DocumentAck 
 
 /// What the wallet was created with, as its nodes attested. Of a wallet that is not active here nothing is known yet, and
 /// nothing is signed.
-fn guarded(node: &Node, wallet: &WalletId) -> Result<Option<Guarded>, PutError> {
+fn created(node: &Node, wallet: &WalletId) -> Result<Option<Created>, PutError> {
     let record = node.vault.wallet(wallet)?;
-    Ok(record.and_then(|record| {
-        let loosening = record.loosening()?;
-        Some(Guarded { loosening, agent: record.agent })
-    }))
+    Ok(record.map(|record| Created { terms: record.terms, agent: record.agent }))
 }
 
 const INTERNAL: &str = "internal error; see this node's log";
@@ -81,7 +78,9 @@ pub(super) fn refusal(error: &DocumentsError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Cluster, memory};
+    use crate::testing::{Cluster, memory, shares};
+    use quorate_session::{KeyStatement, WalletTerms};
+    use quorate_store::update;
     use quorate_types::Role;
 
     fn pb(document: &SignedDocument) -> v1::SignedDocument {
@@ -106,6 +105,31 @@ mod tests {
         let mut unsigned = cluster.policy("w", 3, "1.00");
         unsigned.signatures.clear();
         assert!(!run(&node, pb(&unsigned)).refused.is_empty());
+    }
+
+    /// By its own record of what the wallet was created with, whatever was let pass elsewhere.
+    #[test]
+    fn a_policy_for_another_sort_of_wallet_is_refused() {
+        let cluster = Cluster::new();
+        for role in [Role::Agent, Role::Service] {
+            let node = cluster.node(role, &memory());
+            for (wallet, raw_digest) in [("w", false), ("r", true)] {
+                let share = shares().into_iter().nth(usize::from(role.index())).unwrap();
+                let terms = WalletTerms { raw_digest, ..WalletTerms::default() };
+                let statement = KeyStatement { terms, ..cluster.statement(wallet, &share) };
+                let record = cluster.record(role, &statement);
+                let kept = update(&*node.store, |txn| {
+                    node.vault.keep_share(txn, &record, &share)?;
+                    node.vault.activate(txn, &record.wallet, record.public_key)
+                });
+                assert!(kept.is_ok());
+                let (right, wrong) = (cluster.policy(wallet, 1, "1.00"), cluster.raw_policy(wallet, 1));
+                let (right, wrong) = if raw_digest { (wrong, right) } else { (right, wrong) };
+                let ack = run(&node, pb(&wrong));
+                assert!(ack.refused.starts_with("rules.raw_digest: "), "{}", ack.refused);
+                assert_eq!(run(&node, pb(&right)).refused, "", "the version is not used up");
+            }
+        }
     }
 
     #[test]

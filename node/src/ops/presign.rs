@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quorate_proto::{required, v1, v1::session_outcome::Outcome};
 use quorate_types::{B256, Role, WalletId};
 
-use super::sign::presign;
+use super::half::presign;
 use crate::guard::presign_terms;
 use crate::node::Node;
 use crate::pool::{Binding, Boots, Ready};

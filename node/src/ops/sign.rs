@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use quorate_audit::{Event, PendingReceipt};
 use quorate_ledger::{Charged, Pending, charge};
-use quorate_mpc::{PartialSignature, Party, Presignature, generate_presignature};
+use quorate_mpc::PartialSignature;
 use quorate_policy::{Approval, Full};
 use quorate_proto::{v1, v1::session_outcome::Outcome};
 use quorate_session::{Recipient, SignedStatement, Statement};
 use quorate_store::Txn;
-use quorate_types::{Role, Signature, WalletId};
+use quorate_types::{Role, Signature};
 use serde_json::json;
 
 use super::contribution::{Contribution, blame, statement};
+use super::half::Half;
 use super::keygen::attestation;
 use crate::approvals::use_up;
 use crate::guard::Request;
-use crate::maths::Maths;
 use crate::node::Node;
 use crate::sessions::{Joined, Link, PARTIAL_ROUND, SessionError, commit};
 
@@ -36,34 +36,12 @@ pub(crate) async fn run(
         tokio::task::spawn_blocking(read).await.map_err(|error| SessionError::Bug(error.to_string()))??
     };
     let mut joined = link.agree(node, request.terms.clone()).await?;
-    let presignature = presign(node, &request.wallet.wallet, (&mut joined, &node.maths)).await?;
+    let half = Half::make(node, &request, &mut joined).await?;
     match node.role {
-        Role::Agent => contribute(node, &Arc::new(request), &mut joined, presignature).await,
-        Role::Service => complete(node, request, &mut joined, presignature).await,
+        Role::Agent => contribute(node, &Arc::new(request), &mut joined, half).await,
+        Role::Service => complete(node, request, &mut joined, half).await,
         Role::Cold => Err(SessionError::caller("role", "a cold node never signs")),
     }
-}
-
-/// Runs presigning in an agreed session, on these threads.
-///
-/// # Errors
-/// [`SessionError`].
-pub(super) async fn presign(
-    node: &Arc<Node>,
-    wallet: &WalletId,
-    (joined, maths): (&mut Joined<'_>, &Maths),
-) -> Result<Presignature, SessionError> {
-    let share = {
-        let (node, wallet) = (Arc::clone(node), wallet.clone());
-        let open = move || node.vault.signing_share(&wallet);
-        tokio::task::spawn_blocking(open).await.map_err(|error| SessionError::Bug(error.to_string()))??
-    };
-    let (eid, me) = (joined.eid(), node.role.index());
-    let participants = joined.indices();
-    let protocol = |wire| async move {
-        generate_presignature(Party { eid: &eid, me, participants: &participants }, &share, wire).await
-    };
-    joined.run(maths, protocol).await
 }
 
 /// The agent node: states that its agent asked for exactly this, and sends its partial signature with it.
@@ -71,14 +49,13 @@ async fn contribute(
     node: &Arc<Node>,
     request: &Arc<Request>,
     joined: &mut Joined<'_>,
-    presignature: Presignature,
+    half: Half,
 ) -> Result<Outcome, SessionError> {
     let service = Role::Service.index();
     request.approve(node)?;
     use_up_approval(node, request).await?;
     let intent = statement(node, request, joined.eid()).sign(&node.me, &node.key)?;
-    let (partial, _) = presignature.issue(&request.decoded.digest);
-    let contribution = Contribution { partial: partial.to_bytes(), intent };
+    let contribution = Contribution { partial: half.issue().to_bytes(), intent };
     let body = postcard::to_allocvec(&contribution).map_err(|error| SessionError::Bug(error.to_string()))?;
     joined.link().mark_released();
     joined.send(PARTIAL_ROUND, Recipient::One(service), &body).await?;
@@ -100,15 +77,14 @@ async fn complete(
     node: &Arc<Node>,
     request: Request,
     joined: &mut Joined<'_>,
-    presignature: Presignature,
+    half: Half,
 ) -> Result<Outcome, SessionError> {
     let agent = Role::Agent.index();
     let body = joined.receive_partial(agent).await?;
     // Before the peer's word is weighed: under another manifest it would be held against another key.
     request.approve(node)?;
     let (theirs, intent) = read_contribution(node, &request, joined, &body)?;
-    let digest = request.decoded.digest.clone();
-    presignature.check(agent, &theirs, &digest)?;
+    half.check(agent, &theirs)?;
 
     let eid = joined.eid();
     let work = move |node: &Node, txn: &mut dyn Txn| {
@@ -119,8 +95,7 @@ async fn complete(
     receipt.confirm(&synced);
     let _charged: Charged = charged.confirm(&synced);
     joined.link().mark_released();
-    let (own, combiner) = presignature.issue(&digest);
-    let signature: Signature = combiner.combine(&[(agent, theirs), (Role::Service.index(), own)])?;
+    let signature: Signature = half.combine((agent, theirs)).await?;
     Ok(Outcome::Signed(v1::SessionSigned {
         signature: signature.to_bytes().to_vec(),
         eid: eid.to_vec(),

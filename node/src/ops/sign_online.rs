@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use quorate_audit::{Event, PendingReceipt};
+use quorate_intent::SigningDigest;
 use quorate_proto::{v1, v1::session_outcome::Outcome};
 use quorate_session::{Eid, LastWord, SignedStatement, Statement};
 use quorate_store::Txn;
@@ -18,7 +19,7 @@ use super::contribution::{Contribution, Stated, blame, statement};
 use super::keygen::attestation;
 use super::sign::charge_and_record;
 use crate::approvals::use_up;
-use crate::guard::Request;
+use crate::guard::{NEVER_PRESIGNED, Request};
 use crate::node::Node;
 use crate::pool::slots::{Bound, Once, Use, answer_once};
 use crate::pool::{Binding, Ready};
@@ -48,6 +49,8 @@ struct Answer {
 /// One use of one presignature, as this node reads it.
 struct Online {
     request: Request,
+    /// Of a payload that was read: a presignature signs no other.
+    digest: SigningDigest,
     used: Use,
 }
 
@@ -98,9 +101,11 @@ impl Online {
         let id = id.map_err(|_| SessionError::caller("presignature", "must be 32 bytes"))?;
         let request = request.ok_or_else(|| SessionError::caller("request", "missing"))?;
         let request = Request::read(node, request)?;
+        let digest = request.decoded.digest.read().filter(|_| !request.wallet.terms.raw_digest).cloned();
+        let digest = digest.ok_or_else(|| SessionError::caller("payload", NEVER_PRESIGNED))?;
         let eid = *Eid::online(&id, &request.terms).as_bytes();
-        let used = Use { id, digest: request.decoded.digest.digest(), eid };
-        Ok(Self { request, used })
+        let used = Use { id, digest: digest.digest(), eid };
+        Ok(Self { request, digest, used })
     }
 
     /// Takes the presignature out of the pool, for good.
@@ -168,12 +173,12 @@ fn alarm(
 
 /// The agent node: states that its agent asked for exactly this, and seals its partial signature with it.
 fn contribute(node: &Node, txn: &mut dyn Txn, online: &Online) -> Result<Vec<u8>, SessionError> {
-    let Online { request, used } = online;
+    let Online { request, digest, used } = online;
     request.approve(node)?;
     use_up(txn, request, node.clock.now())?;
     let intent = statement(node, request, used.eid).sign(&node.me, &node.key)?;
     let (presignature, last_word) = online.take(node)?.into_parts();
-    let (partial, _) = presignature.issue(&request.decoded.digest);
+    let (partial, _) = presignature.issue(digest);
     let contribution = Contribution { partial: partial.to_bytes(), intent };
     let body = encode(&Message { made_at: node.clock.now(), contribution })?;
     Ok(last_word.seal(&body)?)
@@ -182,14 +187,14 @@ fn contribute(node: &Node, txn: &mut dyn Txn, online: &Online) -> Result<Vec<u8>
 /// The service node: checks the agent's word and its partial, asks its own policy, charges its own ledger and completes
 /// the signature, which exists nowhere else before the transaction is synced.
 fn complete(node: &Node, txn: &mut dyn Txn, online: &Online, sealed: &[u8]) -> Result<Vec<u8>, SessionError> {
-    let (Online { request, used }, agent) = (online, Role::Agent.index());
+    let (Online { request, digest, used }, agent) = (online, Role::Agent.index());
     // Before the peer's word is weighed: under another manifest it would be held against another key.
     let approval = request.approve_fully(node, txn)?;
     let (presignature, last_word) = online.take(node)?.into_parts();
     let Stated { partial: theirs, intent, .. } = read_contribution(node, online, last_word, sealed)?;
     // Written with the slot, or not at all: also where the agent node's part turns out to be wrong.
     let (_charged, _receipt) = charge_and_record(txn, (request, approval), used.eid)?;
-    let (own, combiner) = presignature.issue(&request.decoded.digest);
+    let (own, combiner) = presignature.issue(digest);
     let signature = combiner.combine(&[(agent, theirs), (Role::Service.index(), own)])?;
     encode(&Answer { signature: signature.to_bytes().to_vec(), intent })
 }
@@ -200,7 +205,7 @@ fn read_contribution(
     last_word: LastWord,
     sealed: &[u8],
 ) -> Result<Stated, SessionError> {
-    let Online { request, used } = online;
+    let Online { request, used, .. } = online;
     let not_for_this = |reason: &str| SessionError::caller("contribution", reason);
     if sealed.len() > MAX_CONTRIBUTION {
         return Err(not_for_this("too long"));

@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 
 use quorate_mpc::CoreShare;
-use quorate_policy::Loosening;
-use quorate_session::{AgentPublicKey, KeyStatement, SignedStatement};
+use quorate_session::{KeyStatement, SignedStatement, WalletTerms};
 use quorate_store::{Read, Txn};
 use quorate_types::{AgentId, GroupId, NodeId, PublicKey, Role, WalletId};
 use serde::{Deserialize, Serialize};
@@ -31,10 +30,8 @@ pub(crate) struct WalletRecord {
     pub(crate) wallet: WalletId,
     /// The agent it belongs to.
     pub(crate) agent: AgentId,
-    /// The key the agent's requests must be signed with; none where the gateway's word is taken.
-    pub(crate) agent_key: Option<AgentPublicKey>,
-    /// For how many seconds what loosens its policy waits; none where loosening takes neither time nor a second operator.
-    pub(crate) loosening_delay_s: Option<u32>,
+    /// What it was created with.
+    pub(crate) terms: WalletTerms,
     /// The group whose nodes hold the shares.
     pub(crate) group: GroupId,
     /// The share epoch.
@@ -55,23 +52,12 @@ pub(crate) struct WalletRecord {
 impl WalletRecord {
     /// The record of a key whose share was just made.
     pub(crate) fn pending(statement: KeyStatement, signed: &SignedStatement) -> Self {
-        let KeyStatement {
-            cluster: _,
-            group,
-            wallet,
-            agent,
-            agent_key,
-            loosening_delay_s,
-            epoch,
-            public_key,
-            nodes,
-            eid,
-        } = statement;
+        let KeyStatement { cluster: _, group, wallet, agent, terms, epoch, public_key, nodes, eid } =
+            statement;
         Self {
             wallet,
             agent,
-            agent_key,
-            loosening_delay_s,
+            terms,
             group,
             epoch,
             public_key,
@@ -82,32 +68,14 @@ impl WalletRecord {
         }
     }
 
-    /// What loosening its policy needs.
-    pub(crate) fn loosening(&self) -> Option<Loosening> {
-        self.loosening_delay_s.map(|delay_s| Loosening { delay_s })
-    }
-
     /// The first field in which `stated` is not this record, if any.
     pub(crate) fn difference(&self, stated: &KeyStatement) -> Option<&'static str> {
         // The cluster is this node's own, and is compared by who knows it. No `..`: a new field must be compared.
-        let KeyStatement {
-            cluster: _,
-            group,
-            wallet,
-            agent,
-            agent_key,
-            loosening_delay_s,
-            epoch,
-            public_key,
-            nodes,
-            eid,
-        } = stated;
+        let KeyStatement { cluster: _, group, wallet, agent, terms, epoch, public_key, nodes, eid } = stated;
         [
             ("group", *group == self.group),
             ("wallet", *wallet == self.wallet),
             ("agent", *agent == self.agent),
-            ("agent key", *agent_key == self.agent_key),
-            ("loosening delay", *loosening_delay_s == self.loosening_delay_s),
             ("epoch", *epoch == self.epoch),
             ("public key", *public_key == self.public_key),
             ("participants", *nodes == self.nodes),
@@ -115,6 +83,7 @@ impl WalletRecord {
         ]
         .into_iter()
         .find_map(|(field, same)| (!same).then_some(field))
+        .or_else(|| terms.difference(&self.terms))
     }
 }
 

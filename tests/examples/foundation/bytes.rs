@@ -13,7 +13,7 @@ pub(crate) async fn print() {
     let mut stage = Stage::new(&Role::ALL).await;
     count("signature", &stage.sign(&transfer(FRIEND, usdc(1), 1)).await);
     let (wallet, agent, group) = ("counted".to_owned(), "bot".to_owned(), "g1".to_owned());
-    let keygen = v1::StartKeygen { wallet, agent, group, agent_key: Vec::new(), loosening_delay_s: None };
+    let keygen = v1::StartKeygen { wallet, agent, group, ..Default::default() };
     count(
         "wallet",
         &stage.play(Script::new(NODES.map(|node| (node, Protocol::Keygen(keygen.clone()))))).await,

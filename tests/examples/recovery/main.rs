@@ -24,7 +24,7 @@ use quorate_recovery::{
     Entry, Facts, Identities, IndexedWallet, Line, SharePackage, WalletFacts, next_entry, read_index,
     seal_share,
 };
-use quorate_session::{KeyStatement, NodeKey, Statement};
+use quorate_session::{KeyStatement, NodeKey, Statement, WalletTerms};
 use quorate_tests::World;
 use quorate_types::B256;
 use sha2::{Digest, Sha256};
@@ -112,8 +112,7 @@ impl Cold {
             group: self.facts.group.clone(),
             wallet: format!("wallet-{number}").parse().unwrap(),
             agent: format!("agent-{number}").parse().unwrap(),
-            agent_key: None,
-            loosening_delay_s: None,
+            terms: WalletTerms::default(),
             epoch: 0,
             public_key,
             nodes: self.facts.nodes.clone(),

@@ -38,7 +38,7 @@ pub(crate) fn decode(json: &str) -> Result<Decoded, TypedDataError> {
         transaction: None,
         validity: meaning.validity,
     };
-    Ok(Decoded { intent, digest: SigningDigest::of(preimage) })
+    Ok(Decoded { intent, digest: SigningDigest::of(preimage).into() })
 }
 
 fn read(json: Value) -> Result<TypedData, TypedDataError> {

@@ -55,7 +55,7 @@ proptest! {
         for first in [None, Some(1), Some(2), Some(0xc8), Some(0xf8)] {
             let bytes: Vec<u8> = first.into_iter().chain(bytes.iter().copied()).collect();
             if let Ok(decoded) = decode(&Payload::Transaction(bytes.clone().into())) {
-                prop_assert_eq!(decoded.digest.preimage(), &bytes);
+                prop_assert_eq!(decoded.digest.read().unwrap().preimage(), &bytes);
             }
             let _ = decode(&Payload::TypedData(String::from_utf8_lossy(&bytes).into_owned()));
         }
@@ -83,8 +83,8 @@ proptest! {
         text[at] = byte;
         if let Ok(decoded) = decode(&Payload::TypedData(String::from_utf8(text).unwrap())) {
             // All that can still change is a value: the domain and the type are pinned by hash.
-            prop_assert_eq!(decoded.digest.preimage().len(), 66);
-            prop_assert_eq!(decoded.digest.digest().0, keccak(decoded.digest.preimage()));
+            prop_assert_eq!(decoded.digest.read().unwrap().preimage().len(), 66);
+            prop_assert_eq!(decoded.digest.digest().0, keccak(decoded.digest.read().unwrap().preimage()));
             prop_assert_eq!(decoded.intent.chain, Some(8453));
             prop_assert!(decoded.intent.signer.is_some());
         }

@@ -6,6 +6,7 @@ mod encoder;
 mod hostile;
 mod message;
 mod once;
+mod raw_digest;
 mod sign_in;
 mod signed;
 mod tokens;

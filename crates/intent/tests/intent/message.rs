@@ -13,7 +13,7 @@ fn any_bytes_are_a_message_under_the_prefix() {
         preimage.extend(b"Ethereum Signed Message:\n");
         preimage.extend(message.len().to_string().bytes());
         preimage.extend(message);
-        assert_eq!(decoded.digest.preimage(), preimage);
+        assert_eq!(decoded.digest.read().unwrap().preimage(), preimage);
         assert_eq!(decoded.digest.digest().0, keccak(&preimage));
         let Action::PersonalMessage { bytes, text } = &decoded.intent.action else { panic!() };
         assert_eq!(bytes.as_ref(), message);

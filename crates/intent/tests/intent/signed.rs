@@ -58,6 +58,10 @@ fn nothing_else_becomes_a_transaction() {
     let message = Payload::Message(b"hello".to_vec().into());
     let signature = sign(&message);
     assert_eq!(signed_transaction(&message, &signature), None);
+    // Nor the raw digest of one: nobody was shown the transaction.
+    let digest = decode(&Payload::Transaction(plain().encode().into())).unwrap().digest.digest();
+    let raw = Payload::RawDigest(digest);
+    assert_eq!(signed_transaction(&raw, &sign(&raw)), None);
     for bytes in [vec![], vec![3, 0xc0], vec![2], [Plain { ty: 2, ..plain() }.encode(), vec![0]].concat()] {
         assert_eq!(signed_transaction(&Payload::Transaction(bytes.into()), &signature), None);
     }

@@ -81,7 +81,7 @@ fn ten_thousand_agree_with_the_second_encoder() {
         let bytes = plain.encode();
         let decoded = try_read(bytes.clone()).unwrap_or_else(|error| panic!("{error} {plain:?}"));
         assert_eq!(decoded.digest.digest().0, keccak(&bytes));
-        assert_eq!(decoded.digest.preimage(), bytes);
+        assert_eq!(decoded.digest.read().unwrap().preimage(), bytes);
         assert_eq!(decoded.intent.chain, Some(plain.chain));
         assert_eq!(decoded.intent.native_value, plain.value);
         assert_eq!(decoded.intent.max_native_fee, U256::from(plain.price) * U256::from(plain.gas));

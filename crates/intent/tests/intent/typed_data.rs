@@ -35,7 +35,7 @@ fn every_pinned_token_can_pay() {
         let decoded = read(&data);
         let charge = Charge { asset: token.asset(), amount: U256::from(10_000) };
         assert_eq!(decoded.intent.charges().unwrap(), [charge]);
-        assert_eq!(decoded.digest.preimage()[2..34], token.separator[..]);
+        assert_eq!(decoded.digest.read().unwrap().preimage()[2..34], token.separator[..]);
     }
 }
 

@@ -29,7 +29,7 @@ fn x402_specification_payment() {
     let domain = json!({"name": "USDC", "version": "2", "chainId": 84532, "verifyingContract": SEPOLIA_USDC});
     let decoded = read(&payment(domain));
     assert_eq!(digest(&decoded), "f256992871671abcb27ff92885a7afa46218724e5fc0bac35d050115aa1d22e6");
-    let preimage = hex::encode(decoded.digest.preimage());
+    let preimage = hex::encode(decoded.digest.read().unwrap().preimage());
     assert_eq!(&preimage[..4], "1901");
     assert_eq!(&preimage[4..68], "71f17a3b2ff373b803d70a5a07c046c1a2bc8e89c09ef722fcb047abe94c9818");
     assert_eq!(&preimage[68..], "49ad644555c7bdf3ea4fc022a4940ae5589b230b1dde0065c5504fa19bbe39a4");

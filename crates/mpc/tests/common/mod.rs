@@ -1,14 +1,27 @@
 //! Short ways to a key, a presignature and a signature, shared by the tests of this crate.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use quorate_intent::SigningDigest;
+use std::sync::Arc;
+
+use quorate_intent::{DecodedDigest, RawDigest, SigningDigest};
 use quorate_mpc::fixtures::{Transit, group_aux, run};
-use quorate_mpc::{CoreShare, GroupAux, MpcError, Party, Presignature, generate_key, generate_presignature};
-use quorate_types::{Bytes, PartyIndex, Payload, Signature};
+use quorate_mpc::{
+    CoreShare, GroupAux, MpcError, Party, Prehashed, Presignature, generate_key, generate_prehashed,
+    generate_presignature,
+};
+use quorate_types::{B256, Bytes, PartyIndex, Payload, Signature};
 use zeroize::Zeroizing;
 
 pub fn digest(message: &'static [u8]) -> SigningDigest {
-    quorate_intent::decode(&Payload::Message(Bytes::from_static(message))).unwrap().digest
+    let decoded = quorate_intent::decode(&Payload::Message(Bytes::from_static(message))).unwrap();
+    decoded.digest.read().unwrap().clone()
+}
+
+pub fn raw_digest(digest: B256) -> RawDigest {
+    let DecodedDigest::Raw(raw) = quorate_intent::decode(&Payload::RawDigest(digest)).unwrap().digest else {
+        panic!()
+    };
+    raw
 }
 
 pub fn group(party: PartyIndex) -> GroupAux {
@@ -71,4 +84,23 @@ pub fn sign(
     digest: &SigningDigest,
 ) -> Result<Signature, MpcError> {
     finish(presign(pair, shares, |message| vec![message]), digest)
+}
+
+/// Both halves of the signature over what each of the two takes for the digest.
+pub fn prehash(
+    pair: [PartyIndex; 2],
+    shares: &[Zeroizing<Vec<u8>>],
+    digests: [B256; 2],
+    relay: impl FnMut(Transit) -> Vec<Transit>,
+) -> [Result<Prehashed, MpcError>; 2] {
+    let halves = run(&pair, relay, |me, wire| {
+        let share = CoreShare::from_bytes(&shares[usize::from(me)]).unwrap();
+        let share = Arc::new(share.with_aux(&group(me)).unwrap());
+        let digest = raw_digest(digests[usize::from(me == pair[1])]);
+        async move {
+            let party = Party { eid: &[7; 32], me, participants: &pair };
+            generate_prehashed(party, share, digest, wire).await
+        }
+    });
+    halves.try_into().ok().unwrap()
 }

@@ -1,6 +1,7 @@
 //! A policy as it is written, before anyone has checked it. Its JSON schema is made from these types.
 
 mod calls;
+mod raw_digest;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use crate::Per;
 
 pub(crate) use calls::{CallDraft, DomainDraft, MessagesDraft, SignInDraft, TextDraft, TypedDataDraft};
+pub(crate) use raw_digest::{RawDigestDraft, TierDraft};
 
 /// What one wallet may sign. Whatever no line allows is denied.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -63,6 +65,10 @@ pub(crate) struct RulesDraft {
     /// Personal messages that may be signed.
     #[serde(default)]
     pub(crate) messages: MessagesDraft,
+    /// How raw digests are signed: only by a wallet created for them, and beside nothing that is about money.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawDigestDraft")]
+    pub(crate) raw_digest: Option<RawDigestDraft>,
     /// Whom the gateway may say a payment is for. Asked by the coordinator only: it can deny, and allows nothing.
     #[serde(default)]
     pub(crate) merchants: MerchantsDraft,

@@ -9,6 +9,7 @@ mod limits;
 mod merchants;
 mod messages;
 mod people;
+mod raw_digest;
 mod tiers;
 mod time;
 mod typed_data;
@@ -56,6 +57,7 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
     let calls = calls::calls(&rules.calls, findings);
     let typed_data = typed_data::typed_data(&rules.typed_data, findings);
     let (sign_in, texts) = messages::messages(&rules.messages, findings);
+    let raw_digest = raw_digest::raw_digest(rules, findings);
     let merchants = merchants::merchants(&rules.merchants, findings);
     let metadata = rules.conditions.as_ref().and_then(|draft| cedar::conditions(draft, findings));
     let blocked = people::read("rules.blocked", &rules.blocked, findings);
@@ -64,13 +66,7 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
     let active_hours = rules.active_hours.as_ref().map(|hours| time::hours(hours, findings));
     let tiers = tiers::tiers(&rules.tiers, rules.approval.is_some(), findings);
     let approval = rules.approval.as_ref().map(|draft| tiers::approvers(draft, findings));
-    let not_before = rules.not_before.as_ref().map(|at| time::instant("rules.not_before", at, findings));
-    let not_after = rules.not_after.as_ref().map(|at| time::instant("rules.not_after", at, findings));
-    if let (Some(first), Some(last)) = (not_before.flatten(), not_after.flatten())
-        && last < first
-    {
-        findings.error("rules.not_after", "lies before not_before");
-    }
+    let (not_before, not_after) = time::bounds(rules, findings);
     let wallet = draft.wallet.parse().map_err(|error| findings.error("wallet", error)).ok();
     let cluster = draft.cluster.parse().map_err(|error| findings.error("cluster", error)).ok();
     if findings.first_error().is_some() {
@@ -90,6 +86,7 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
         typed_data,
         sign_in,
         texts,
+        raw_digest,
         merchants,
         conditions: metadata,
         blocked,
@@ -98,8 +95,8 @@ pub(crate) fn policy(draft: &PolicyDraft, findings: &mut Findings) -> Option<Pol
         tiers,
         approval,
         active_hours: active_hours.flatten(),
-        not_before: not_before.flatten(),
-        not_after: not_after.flatten(),
+        not_before,
+        not_after,
     })
 }
 

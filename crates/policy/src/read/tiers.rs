@@ -59,15 +59,21 @@ fn line(path: &str, draft: &TiersDraft, findings: &mut Findings) -> Option<Tiers
             findings.error(format!("{path}.{upper}"), format!("must be more than {lower}"));
         }
     }
-    match (delay, draft.delay_s) {
-        (Some(_), None) => findings.error(format!("{path}.delay_s"), "missing: for how long is it held?"),
-        (None, Some(_)) => findings.error(format!("{path}.delay_s"), "without delay it has no meaning"),
-        (Some(_), Some(seconds)) if !(MIN_DELAY_S..=MAX_DELAY_S).contains(&seconds) => {
-            findings.error(format!("{path}.delay_s"), format!("must be {MIN_DELAY_S} to {MAX_DELAY_S}"));
+    check_delay(path, (delay.is_some(), draft.delay_s), findings);
+    Some(Tiers { asset, instant, notify, delay: delay.zip(draft.delay_s) })
+}
+
+/// How long a hold is: there where something is held, and nowhere else.
+pub(super) fn check_delay(path: &str, (held, delay_s): (bool, Option<u64>), findings: &mut Findings) {
+    let path = format!("{path}.delay_s");
+    match delay_s {
+        None if held => findings.error(path, "missing: for how long is it held?"),
+        Some(_) if !held => findings.error(path, "without delay it has no meaning"),
+        Some(seconds) if !(MIN_DELAY_S..=MAX_DELAY_S).contains(&seconds) => {
+            findings.error(path, format!("must be {MIN_DELAY_S} to {MAX_DELAY_S}"));
         }
         _ => {}
     }
-    Some(Tiers { asset, instant, notify, delay: delay.zip(draft.delay_s) })
 }
 
 /// Who approves.

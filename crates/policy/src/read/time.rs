@@ -7,7 +7,7 @@ use jiff::civil::{Date, Weekday};
 use quorate_types::UnixMillis;
 
 use super::few;
-use crate::draft::{ActiveHoursDraft, DayDraft, PeriodDraft, SpanDraft, WindowDraft};
+use crate::draft::{ActiveHoursDraft, DayDraft, PeriodDraft, RulesDraft, SpanDraft, WindowDraft};
 use crate::finding::Findings;
 use crate::hours::{ActiveHours, DaySpan};
 use crate::window::ROLLING_S;
@@ -129,8 +129,22 @@ fn date(text: &str) -> Option<Date> {
     text.parse::<Date>().ok().filter(|date| date.to_string() == text)
 }
 
+/// The first and the last moment at which anything is allowed.
+pub(super) fn bounds(
+    rules: &RulesDraft,
+    findings: &mut Findings,
+) -> (Option<UnixMillis>, Option<UnixMillis>) {
+    let mut read = |path: &str, text: &Option<String>| instant(path, text.as_deref()?, findings);
+    let first = read("rules.not_before", &rules.not_before);
+    let last = read("rules.not_after", &rules.not_after);
+    if last.zip(first).is_some_and(|(last, first)| last < first) {
+        findings.error("rules.not_after", "lies before not_before");
+    }
+    (first, last)
+}
+
 /// A moment with its offset, to the millisecond.
-pub(super) fn instant(path: &str, text: &str, findings: &mut Findings) -> Option<UnixMillis> {
+fn instant(path: &str, text: &str, findings: &mut Findings) -> Option<UnixMillis> {
     let instant = text.parse::<Timestamp>().ok().filter(|at| at.subsec_nanosecond() % 1_000_000 == 0);
     let millis = instant.and_then(|at| UnixMillis::try_from(at.as_millisecond()).ok());
     if millis.is_none() {

@@ -24,7 +24,7 @@ pub(crate) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
         approvers.names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
     };
     let failure = Failure {
-        reason: "people must approve this amount".to_owned(),
+        reason: "people must approve it".to_owned(),
         limit: format!("{} of {of}", approvers.threshold),
         used: Some(format!("{yes} so far")),
         requested: question.facts.intent.summary(),

@@ -50,7 +50,8 @@ fn counterparties(action: &Action) -> Vec<Address> {
             in_message(&data.message, &mut found);
             found
         }
-        Action::SignIn(_) | Action::PersonalMessage { .. } => Vec::new(),
+        // No policy has both, and nobody can say whom 32 bytes deal with.
+        Action::SignIn(_) | Action::PersonalMessage { .. } | Action::RawDigest { .. } => Vec::new(),
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
         // Of these a line says so, or there is none.
         None if matches!(
             question.facts.intent.action,
-            Action::TypedData(_) | Action::PersonalMessage { .. }
+            Action::TypedData(_) | Action::PersonalMessage { .. } | Action::RawDigest { .. }
         ) =>
         {
             return Vec::new();

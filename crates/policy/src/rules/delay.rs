@@ -10,7 +10,7 @@ pub(crate) fn check(question: &Question<'_>) -> Vec<RuleFailure> {
         return Vec::new();
     };
     let failure = Failure {
-        reason: "this amount is signed only after it was on hold".to_owned(),
+        reason: "it is signed only after it was on hold".to_owned(),
         limit: format!("a hold of {}", words::seconds(u128::from(hold.until - hold.since))),
         used: Some(words::seconds(u128::from(now.saturating_sub(hold.since)))),
         requested: question.facts.intent.summary(),

@@ -29,7 +29,8 @@ const fn refused(action: &Action) -> Option<&'static str> {
         | Action::ContractCall { .. }
         | Action::TypedData(_)
         | Action::SignIn(_)
-        | Action::PersonalMessage { .. } => None,
+        | Action::PersonalMessage { .. }
+        | Action::RawDigest { .. } => None,
         Action::TokenTransferFrom { .. } => Some("a token transferFrom"),
     }
 }

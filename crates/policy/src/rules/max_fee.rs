@@ -64,6 +64,7 @@ const fn is_transaction(action: &Action) -> bool {
         Action::TokenPermit { .. }
         | Action::TypedData(_)
         | Action::SignIn(_)
-        | Action::PersonalMessage { .. } => false,
+        | Action::PersonalMessage { .. }
+        | Action::RawDigest { .. } => false,
     }
 }

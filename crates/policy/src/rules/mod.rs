@@ -17,6 +17,7 @@ mod max_fee;
 mod merchants;
 mod messages;
 mod per_transaction;
+mod raw_digest;
 mod recipients;
 mod signer;
 mod tally;
@@ -56,6 +57,8 @@ pub mod codes {
     pub const TYPED_DATA: &str = "typed_data";
     /// A sign-in or a text that has no line.
     pub const MESSAGES: &str = "messages";
+    /// A raw digest, a policy for them or a wallet for them, and the others not of that sort.
+    pub const RAW_DIGEST: &str = "raw_digest";
     /// An address is forbidden, whatever else allows it.
     pub const BLOCKED: &str = "blocked";
     /// Too much of an asset, or an asset without a cap.
@@ -97,7 +100,7 @@ pub(crate) type Rule = fn(&Question<'_>) -> Vec<RuleFailure>;
 
 /// Every rule that needs no history, in the order in which failures are listed. Those that count come after them, in
 /// [`evaluate`](crate::evaluate()).
-pub(crate) const COUNTLESS: [Rule; 19] = [
+pub(crate) const COUNTLESS: [Rule; 20] = [
     wallet::check,
     agent_signature::check,
     kind::check,
@@ -108,6 +111,7 @@ pub(crate) const COUNTLESS: [Rule; 19] = [
     calls::check,
     typed_data::check,
     messages::check,
+    raw_digest::check,
     blocked::check,
     per_transaction::check,
     max_fee::check,

@@ -19,6 +19,7 @@ mod merchants;
 mod messages;
 mod nonces;
 mod properties;
+mod raw_digests;
 mod reading;
 mod rig;
 mod schema;

@@ -45,6 +45,7 @@ fn the_schema_knows_every_field_and_no_others() {
             "not_after",
             "not_before",
             "per_transaction",
+            "raw_digest",
             "recipients",
             "tiers",
             "typed_data",

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use quorate_intent::ChainId;
 use quorate_manifest::Namespace;
 use quorate_policy::{Severity, codes, lint};
+use quorate_session::WalletTerms;
 use quorate_types::{Address, B256, Clock, Payload, SystemClock};
 
 use super::{expect, policy};
@@ -79,7 +80,7 @@ impl Story {
     }
 
     async fn wallet(&mut self, name: &str, agent: &str) -> Result<WalletView, Refusal> {
-        let new = New { wallet: name, agent, group: GROUP, agent_key: "", loosening_delay_s: None };
+        let new = New { wallet: name, agent, group: GROUP, terms: WalletTerms::default() };
         let creating = create(&self.operator, new);
         let wallet = self.timings.time(format!("wallet of {agent} (DKG 2-of-3)"), creating).await?;
         if wallet.state != "active" || !wallet.attestations_checked {

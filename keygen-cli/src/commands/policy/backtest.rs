@@ -6,7 +6,7 @@ use std::path::Path;
 use quorate_audit::Exported;
 use quorate_intent::decode;
 use quorate_policy::{Facts, Policy, Tier, Trial, tier};
-use quorate_types::{Address, Payload, UnixMillis};
+use quorate_types::{Address, B256, Payload, UnixMillis};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -137,6 +137,8 @@ fn ask(trial: &mut Trial, (policy, address): (&Policy, Address), past: &Past) ->
     let facts = Facts {
         approved_by: &everyone(policy),
         metadata: Some(&past.metadata),
+        // A policy is taken only by a wallet of its sort.
+        raw_digest: policy.raw_digest().is_some(),
         ..Facts::of(policy.wallet(), address, &decoded.intent, past.at)
     };
     let held_since = match tier(policy, &facts) {
@@ -172,6 +174,7 @@ fn payload(fields: &Value) -> Option<Payload> {
     bytes("transaction")
         .map(|bytes| Payload::Transaction(bytes.into()))
         .or_else(|| bytes("message").map(|bytes| Payload::Message(bytes.into())))
+        .or_else(|| B256::try_from(bytes("raw_digest")?.as_slice()).ok().map(Payload::RawDigest))
         .or_else(|| String::from_utf8(bytes("typed_data")?).ok().map(Payload::TypedData))
 }
 

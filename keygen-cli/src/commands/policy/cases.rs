@@ -13,7 +13,7 @@ use super::diff::read;
 use crate::files;
 use crate::output::Answer;
 use crate::payload::authorization::{Authorization, Kind, Payment};
-use crate::payload::source::hex_bytes;
+use crate::payload::source::{hex_bytes, raw_digest};
 use crate::payload::transfer::{Gas, Transfer};
 use crate::refusal::{self, OrRefuse, Refusal};
 
@@ -44,6 +44,8 @@ struct Case {
     typed_data: Option<Value>,
     /// A personal message as text.
     message: Option<String>,
+    /// A raw digest as hex.
+    raw_digest: Option<String>,
     /// A plain payment.
     transfer: Option<Paid>,
     /// An EIP-3009 authorization.
@@ -156,6 +158,8 @@ fn judge(
                 approved_by: &case.approved_by,
                 held_since: case.held_s.map(|held_s| now.saturating_sub(held_s.saturating_mul(1000))),
                 metadata: Some(&case.metadata),
+                // A policy is taken only by a wallet of its sort.
+                raw_digest: policy.raw_digest().is_some(),
                 ..Facts::of(policy.wallet(), address, &intent, now)
             };
             trial.ask(&number.to_string(), &facts)
@@ -187,17 +191,25 @@ fn judge(
 }
 
 fn payload(case: &Case, (from, now, number): (Address, UnixMillis, u64)) -> Result<Payload, Refusal> {
-    let Case { transaction, typed_data, message, transfer, authorization, .. } = case;
-    match (transaction, typed_data, message, transfer, authorization) {
-        (Some(hex), None, None, None, None) => {
+    let Case { transaction, typed_data, message, raw_digest: digest, transfer, authorization, .. } = case;
+    match (transaction, typed_data, message, digest, transfer, authorization) {
+        (Some(hex), None, None, None, None, None) => {
             let bytes = hex_bytes("transaction", hex).map_err(|error| named(case, &error.words()))?;
             Ok(Payload::Transaction(bytes.into()))
         }
-        (None, Some(data), None, None, None) => Ok(Payload::TypedData(data.to_string())),
-        (None, None, Some(text), None, None) => Ok(Payload::Message(Bytes::from(text.clone().into_bytes()))),
-        (None, None, None, Some(paid), None) => transfer_of(case, paid, number),
-        (None, None, None, None, Some(paid)) => authorization_of(case, paid, (from, now, number)),
-        _ => Err(named(case, "expected one of: transaction, typed_data, message, transfer, authorization")),
+        (None, Some(data), None, None, None, None) => Ok(Payload::TypedData(data.to_string())),
+        (None, None, Some(text), None, None, None) => {
+            Ok(Payload::Message(Bytes::from(text.clone().into_bytes())))
+        }
+        (None, None, None, Some(hex), None, None) => {
+            raw_digest("raw_digest", hex).map_err(|error| named(case, &error.words()))
+        }
+        (None, None, None, None, Some(paid), None) => transfer_of(case, paid, number),
+        (None, None, None, None, None, Some(paid)) => authorization_of(case, paid, (from, now, number)),
+        _ => Err(named(
+            case,
+            "expected one of: transaction, typed_data, message, raw_digest, transfer, authorization",
+        )),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::cli::Globals;
 use crate::client::Client;
 use crate::files;
 use crate::output::{Answer, DENIED, WAITING};
-use crate::payload::source::hex_bytes;
+use crate::payload::source::{hex_bytes, raw_digest};
 use crate::profile::{Caller, Profile};
 use crate::refusal::{OrRefuse, Refusal};
 use crate::signing::{Order, Outcome, ask_all};
@@ -22,8 +22,8 @@ use crate::signing::{Order, Outcome, ask_all};
 /// Requests in a file.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// One JSON object a line: wallet, idempotency_key, and transaction (hex), typed_data (the standard object) or message
-    /// (text); notes for the audit log if you like. At most 64
+    /// One JSON object a line: wallet, idempotency_key, and transaction (hex), typed_data (the standard object), message
+    /// (text) or raw_digest (hex); notes for the audit log if you like. At most 64
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -40,17 +40,19 @@ struct Line {
     /// As it is written: numbers of 256 bits survive no other reading.
     typed_data: Option<Box<RawValue>>,
     message: Option<String>,
+    raw_digest: Option<String>,
     #[serde(default)]
     notes: HashMap<String, String>,
 }
 
 impl Line {
     fn payload(&self) -> Result<Payload, Refusal> {
-        match (&self.transaction, &self.typed_data, &self.message) {
-            (Some(raw), None, None) => Ok(Payload::Transaction(hex_bytes("transaction", raw)?.into())),
-            (None, Some(json), None) => Ok(Payload::TypedData(json.get().to_owned())),
-            (None, None, Some(text)) => Ok(Payload::Message(text.clone().into_bytes().into())),
-            _ => Err(Refusal::invalid("give one of transaction, typed_data and message")),
+        match (&self.transaction, &self.typed_data, &self.message, &self.raw_digest) {
+            (Some(raw), None, None, None) => Ok(Payload::Transaction(hex_bytes("transaction", raw)?.into())),
+            (None, Some(json), None, None) => Ok(Payload::TypedData(json.get().to_owned())),
+            (None, None, Some(text), None) => Ok(Payload::Message(text.clone().into_bytes().into())),
+            (None, None, None, Some(hex)) => raw_digest("raw_digest", hex),
+            _ => Err(Refusal::invalid("give one of transaction, typed_data, message and raw_digest")),
         }
     }
 }

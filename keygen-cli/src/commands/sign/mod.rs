@@ -16,7 +16,7 @@ use crate::cli::Globals;
 use crate::client::Client;
 use crate::files;
 use crate::output::{Answer, DENIED, Output, WAITING};
-use crate::payload::source::{MessageSource, TransactionSource};
+use crate::payload::source::{MessageSource, TransactionSource, raw_digest};
 use crate::profile::{Caller, Profile};
 use crate::refusal::Refusal;
 use crate::signing::{Order, Outcome, ask_and_wait, foretell};
@@ -60,6 +60,14 @@ pub(crate) enum Sign {
         #[command(flatten)]
         source: MessageSource,
     },
+    /// Sign a raw digest, which nobody can read: only with a wallet created for them
+    RawDigest {
+        #[command(flatten)]
+        request: Request,
+        /// The 32 bytes as hex
+        #[arg(long, value_name = "HEX")]
+        digest: String,
+    },
     /// Sign several at once, each with an answer of its own
     Batch(batch::Arguments),
 }
@@ -101,6 +109,9 @@ pub(crate) async fn run(command: Sign, globals: &Globals, output: Output) -> Res
             send(globals, output, request, Payload::TypedData(files::read_text(&file)?)).await
         }
         Sign::Message { request, source } => send(globals, output, request, source.payload()?).await,
+        Sign::RawDigest { request, digest } => {
+            send(globals, output, request, raw_digest("--digest", &digest)?).await
+        }
         Sign::Authorization { request, authorization } => {
             authorization::run(globals, output, request, authorization).await
         }

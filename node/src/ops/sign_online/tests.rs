@@ -3,8 +3,9 @@
 mod schedules;
 
 use quorate_audit::entries;
+use quorate_manifest::SignedDocument;
 use quorate_mpc::{Party, Presignature, SigningShare, fixtures, generate_presignature};
-use quorate_session::{NodeKey, Opening, Terms};
+use quorate_session::{KeyStatement, NodeKey, Opening, Terms, WalletTerms};
 use quorate_store::{Aftermath, FailingStore, MemStore, Read, Store, update};
 use quorate_types::{BootId, NodeId, PartyIndex};
 use rand_core::OsRng;
@@ -27,13 +28,18 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::of(WalletTerms::default(), |cluster| cluster.policy("w", 1, "1.00"))
+    }
+
+    fn of(terms: WalletTerms, policy: impl Fn(&Cluster) -> SignedDocument) -> Self {
         let cluster = Arc::new(Cluster::new());
         let memory = [(); 2].map(|()| MemStore::new());
         let disks = memory.each_ref().map(|disk| Arc::new(FailingStore::new(Arc::new(disk.clone()))));
         let [agent, service, _] = shares();
         let open = |role: Role, core: quorate_mpc::CoreShare| {
             let node = node(&cluster, role, &disks[usize::from(role.index())]);
-            let record = cluster.record(role, &cluster.statement("w", &core));
+            let statement = KeyStatement { terms, ..cluster.statement("w", &core) };
+            let record = cluster.record(role, &statement);
             let aux = fixtures::group_aux(role.index()).unwrap();
             let kept = update(&*node.store, |txn| {
                 node.vault.keep_aux(txn, &record.group, &aux)?;
@@ -41,7 +47,7 @@ impl Rig {
                 node.vault.activate(txn, &record.wallet, record.public_key)
             });
             assert!(kept.is_ok());
-            node.documents.put_unguarded(&cluster.policy("w", 1, "1.00")).unwrap();
+            node.documents.put_unguarded(&policy(&cluster)).unwrap();
             (node, core.with_aux(&aux.with_tables().unwrap()).unwrap())
         };
         let (agent, service) = (open(Role::Agent, agent), open(Role::Service, service));
@@ -261,4 +267,42 @@ async fn a_contribution_is_taken_for_a_minute() {
         }
         assert_eq!(rig.charged().0, taken);
     }
+}
+
+fn raw_digest() -> v1::Payload {
+    v1::Payload { kind: Some(v1::payload::Kind::RawDigest(vec![7; 32])) }
+}
+
+/// Whoever chooses a raw digest may know the nonce points of presignatures. Each node refuses for itself to make one for
+/// such a wallet and to use one for such a digest, although its policy allows the digest.
+#[tokio::test]
+async fn a_wallet_for_raw_digests_has_no_presignatures() {
+    let terms = WalletTerms { raw_digest: true, ..WalletTerms::default() };
+    let rig = Rig::of(terms, |cluster| cluster.raw_policy("w", 1));
+    for (role, node) in [Role::Agent, Role::Service].into_iter().zip(&rig.nodes) {
+        let start = rig.start_with(B256::repeat_byte(9), raw_digest(), b"sealed");
+        let judged = Request::read(node, start.request.clone().unwrap());
+        assert!(judged.is_ok(), "in a session of its own it may be signed");
+        assert_eq!(refused(rig.ask(role, start).await), "payload");
+        let Err(SessionError::Caller { field, reason }) = presign_terms(node, &"w".parse().unwrap()) else {
+            panic!("it would presign")
+        };
+        assert_eq!(field, "wallet");
+        assert!(reason.contains("never with a presignature"), "{reason}");
+    }
+}
+
+/// Nor is there a way through an ordinary wallet's pool, whose presignature is left as it was.
+#[tokio::test]
+async fn an_ordinary_wallet_signs_no_raw_digest() {
+    let rig = Rig::new();
+    let id = rig.presign();
+    for role in [Role::Agent, Role::Service] {
+        let (outcome, released) = rig.ask(role, rig.start_with(id, raw_digest(), &[])).await;
+        let Err(SessionError::Denied(denial)) = outcome else { panic!("not denied") };
+        let rules: Vec<_> = denial.failures.iter().map(|failure| failure.rule.as_str()).collect();
+        assert_eq!((rules, released), (vec!["raw_digest"], false));
+    }
+    let sealed = rig.contribution(id).await;
+    signature(rig.ask(Role::Service, rig.start(id, 1, &sealed)).await.0);
 }
