@@ -81,6 +81,8 @@ fn files_that_are_not_there_or_not_hex() {
     assert_eq!(bench.snapshot("missing-typed-data", &missing).code, 4);
     let raw = ["sign", "tx", "--wallet", "w", "--raw", "0xzz"];
     assert_eq!(bench.snapshot("raw-not-hex", &raw).code, 4);
+    let short = ["sign", "raw-digest", "--wallet", "w", "--digest", "0x1122"];
+    assert_eq!(bench.snapshot("raw-digest-short", &short).code, 4);
 }
 
 const POLICY: &str = r#"policy: quorate/v1
