@@ -27,6 +27,7 @@ mod nodes;
 mod ops;
 mod parsed;
 mod pin;
+mod places;
 mod policies;
 mod pools;
 mod presence;

@@ -6,6 +6,7 @@ use quorate_proto::v1;
 use quorate_proto::v1::audit_service_server::AuditService;
 use tonic::{Request, Response, Status};
 
+use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::ops::read_audit::{checkpoint, head, page};
 use crate::ops::watch_events::watch_events;
@@ -21,7 +22,8 @@ impl AuditService for Audit {
         &self,
         request: Request<v1::WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        let reading = watch_events(&self.0, request.into_inner().from).await;
+        let caller = Caller::of(&request)?;
+        let reading = watch_events(&self.0, &caller, request.into_inner().from).await;
         let reading = reading.map_err(|error| status(&error))?;
         Ok(Response::new(reading.map_err(|error| status(&error)).boxed()))
     }
