@@ -34,6 +34,7 @@ pub(crate) static GRANTS: &[Grant] = &[
     Grant("/quorate.v1.AuditService/Head", &[Operator, Auditor]),
     Grant("/quorate.v1.AuditService/List", &[Operator, Auditor]),
     Grant("/quorate.v1.AuditService/Checkpoint", &[Operator, Auditor]),
+    Grant("/quorate.v1.AuditService/Prove", &[Operator, Auditor]),
     Grant("/quorate.v1.AuditService/WatchEvents", &[Operator, Auditor]),
     Grant("/quorate.v1.AlertService/ListDeadLetters", &[Operator, Auditor]),
     Grant("/quorate.v1.AlertService/RetryDeadLetters", &[Operator]),

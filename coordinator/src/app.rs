@@ -24,6 +24,7 @@ use crate::db::Db;
 use crate::drills;
 use crate::freezes;
 use crate::loosening;
+use crate::node_logs;
 use crate::ops::settle::settle;
 use crate::pin::{PinError, pin};
 use crate::presence;
@@ -135,6 +136,7 @@ impl App {
         alerts::start(&running.core, (&config.alerts, &config.coordinator), receivers, &running.stop)
             .await
             .map_err(|error| StartError::Record(error.to_string()))?;
+        tokio::spawn(node_logs::run(running.core.clone(), running.stop.clone()));
         tokio::spawn(checkpoints::run(running.core.clone(), config.coordinator, running.stop.clone()));
         tracing::info!(address = %running.address, cluster = %config.cluster, "serving");
         Ok(running)

@@ -16,6 +16,7 @@ use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::freezes;
 use crate::link::{Link, Reply, Subject, quoted};
+use crate::node_logs;
 use crate::nodes::About;
 use crate::ops::apply_policy::DECIDERS;
 use crate::pin::unseen;
@@ -118,6 +119,7 @@ fn take(core: &Arc<Coordinator>, link: &Link, frame: FromNode) {
         FromNode::Pool(change) => core.pools.changed(link, &change),
         FromNode::Document(ack) => document(core, link, &ack),
         FromNode::Cosigned(answer) => link.cosigned(answer),
+        FromNode::Log(answer) => link.showed_log(answer),
         FromNode::Activation(ack) => {
             if let Ok(wallet) = ack.wallet.parse::<WalletId>() {
                 link.replied(&Subject::Activation(wallet), None, Reply::of(&ack.refused, 0));
@@ -163,7 +165,11 @@ async fn beat(link: Link) {
 async fn greet(core: Arc<Coordinator>, link: Link, version: u64) {
     if let Err(error) = tell_missed(&core, &link, version).await {
         tracing::error!(node = %link.node(), %error, "could not tell the node what it missed");
-        end(&core, &link);
+        return end(&core, &link);
+    }
+    // One that was put back to an older state while it was away is to hear of it at once.
+    if let Err(error) = node_logs::carry(&core, &link).await {
+        tracing::warn!(node = %link.node(), %error, "its log was not cosigned");
     }
 }
 

@@ -20,7 +20,7 @@ use crate::records::{CheckpointRecord, get, put};
 const EVERY: Duration = Duration::from_secs(30);
 const AGAIN: Duration = Duration::from_secs(3);
 /// What a node has for its answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// Entries taken into the tree in one transaction, and the pause after: requests come first.
 const BATCH: usize = 256;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -106,11 +106,10 @@ async fn ask(
     for _ in 0..2 {
         let proof = core.db.read(move |read| Ok(tree::consistency(read, from, size)?)).await?;
         let proof = proof.unwrap_or_default().iter().map(|hash| hash.to_vec()).collect();
-        let asked = v1::Cosign { checkpoint: checkpoint.to_string(), from, proof };
+        let asked = v1::Cosign { checkpoint: checkpoint.to_string(), from, proof, ..Default::default() };
         let Some(answer) = link.cosign(asked, PATIENCE).await else { return Ok(None) };
         if answer.refused.is_empty() {
-            let signature = <[u8; 64]>::try_from(answer.signature.as_slice()).ok();
-            return Ok(signature.map(|signature| Cosignature { timestamp_s: answer.timestamp_s, signature }));
+            return Ok(cosignature(&answer));
         }
         if answer.known == from || answer.known > size {
             tracing::error!(node = %link.node(), reason = answer.refused, known = answer.known, "the log is not cosigned");
@@ -119,6 +118,12 @@ async fn ask(
         from = answer.known;
     }
     Ok(None)
+}
+
+/// A node's cosignature, where its answer has one.
+pub(crate) fn cosignature(answer: &v1::Cosigned) -> Option<Cosignature> {
+    let signature = <[u8; 64]>::try_from(answer.signature.as_slice()).ok()?;
+    Some(Cosignature { timestamp_s: answer.timestamp_s, signature })
 }
 
 /// Keeps a checkpoint that enough nodes cosigned, where it is of a later log than the last one.

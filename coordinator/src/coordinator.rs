@@ -27,9 +27,10 @@ use crate::presence::Presence;
 use crate::relay::{Relay, Seat};
 use crate::signings::Signings;
 
-/// Followers at once. Nobody who follows requests takes the place of somebody who follows the log.
-const MAX_LOG_FEEDS: usize = 16;
-const MAX_SIGNING_FEEDS: usize = 256;
+/// Followers at once, all together and of one caller. Nobody who follows requests takes the place of somebody who follows the
+/// log.
+const MAX_LOG_FEEDS: (usize, usize) = (16, 8);
+const MAX_SIGNING_FEEDS: (usize, usize) = (256, 128);
 
 /// What people signed that the coordinator goes by from its start: the manifest and the freeze orders.
 pub(crate) type Documents = (Pinned, FrozenSet);
@@ -99,8 +100,8 @@ impl Coordinator {
             changes: KeyedLocks::default(),
             presence: Presence::default(),
             outbox: Outbox::default(),
-            log_feeds: Feeds::new(MAX_LOG_FEEDS),
-            signing_feeds: Feeds::new(MAX_SIGNING_FEEDS),
+            log_feeds: Feeds::new(MAX_LOG_FEEDS.0, MAX_LOG_FEEDS.1),
+            signing_feeds: Feeds::new(MAX_SIGNING_FEEDS.0, MAX_SIGNING_FEEDS.1),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })

@@ -6,10 +6,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use crate::access::Caller;
 use crate::error::OpError;
+use crate::places::{Place, Places};
 
 /// Messages that wait for one reader.
 const QUEUE: usize = 2;
@@ -21,16 +23,13 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 pub(crate) const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The places for feeds of one kind.
-pub(crate) struct Feeds {
-    places: Arc<Semaphore>,
-    max: usize,
-}
+pub(crate) struct Feeds(Places);
 
 /// The writing end. Dropped, it ends the feed.
 pub(crate) struct Feed<T> {
     queue: mpsc::Sender<T>,
     end: Arc<OnceLock<OpError>>,
-    _place: Arc<OwnedSemaphorePermit>,
+    _place: Arc<Place>,
 }
 
 /// The reading end: the messages, and the last word where there is one.
@@ -39,7 +38,7 @@ pub(crate) struct Reading<T> {
     end: Arc<OnceLock<OpError>>,
     ended: bool,
     /// What waits for a reader that was let go takes memory until it is gone.
-    _place: Arc<OwnedSemaphorePermit>,
+    _place: Arc<Place>,
 }
 
 /// The reader is gone, or does not keep up.
@@ -50,17 +49,17 @@ pub(crate) enum Lost {
 }
 
 impl Feeds {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(max)), max }
+    /// So many, of which one caller gets `each` at most.
+    pub(crate) fn new(all: usize, each: usize) -> Self {
+        Self(Places::new("streams", all, each))
     }
 
-    /// A feed, where there is a place for one more.
-    pub(crate) fn open<T>(&self) -> Result<(Feed<T>, Reading<T>), OpError> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            let reason = format!("{} streams are followed already", self.max);
-            OpError::Unavailable { reason, nodes: Vec::new() }
-        })?;
-        let place = Arc::new(place);
+    /// A feed, where there is a place for one more of this caller.
+    ///
+    /// # Errors
+    /// [`OpError::Unavailable`].
+    pub(crate) fn open<T>(&self, caller: &Caller) -> Result<(Feed<T>, Reading<T>), OpError> {
+        let place = Arc::new(self.0.take(caller)?);
         let (queue, reader) = mpsc::channel(QUEUE);
         let end = Arc::new(OnceLock::new());
         let reading = Reading {
@@ -119,11 +118,16 @@ impl<T> Stream for Reading<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quorate_transport::{PeerRole, SpiffeId};
+
+    fn caller() -> Caller {
+        Caller(SpiffeId::new("demo".parse().unwrap(), PeerRole::Gateway, "shop").unwrap())
+    }
 
     #[tokio::test]
     async fn a_slow_reader_is_let_go_and_told_where_to_go_on() {
-        let feeds = Feeds::new(1);
-        let (feed, mut reading) = feeds.open::<usize>().unwrap();
+        let feeds = Feeds::new(1, 1);
+        let (feed, mut reading) = feeds.open::<usize>(&caller()).unwrap();
         for n in 0..QUEUE {
             feed.tell(n).await.unwrap();
         }
@@ -138,21 +142,21 @@ mod tests {
 
     #[tokio::test]
     async fn places_are_bounded_and_come_back() {
-        let feeds = Feeds::new(3);
-        let mut open: Vec<_> = (0..3).map(|_| feeds.open::<()>().unwrap()).collect();
-        assert!(matches!(feeds.open::<()>(), Err(OpError::Unavailable { .. })));
+        let feeds = Feeds::new(3, 3);
+        let mut open: Vec<_> = (0..3).map(|_| feeds.open::<()>(&caller()).unwrap()).collect();
+        assert!(matches!(feeds.open::<()>(&caller()), Err(OpError::Unavailable { .. })));
         let (feed, reading) = open.pop().unwrap();
         drop(reading);
         feed.closed().await;
         assert_eq!(feed.tell(()).await, Err(Lost::Gone));
         drop(feed);
-        assert!(feeds.open::<()>().is_ok());
+        assert!(feeds.open::<()>(&caller()).is_ok());
         // What still waits for a reader keeps its place.
         let (feed, reading) = open.pop().unwrap();
         drop(feed);
-        assert!(feeds.open::<()>().map(|again| open.push(again)).is_ok());
-        assert!(feeds.open::<()>().is_err());
+        assert!(feeds.open::<()>(&caller()).map(|again| open.push(again)).is_ok());
+        assert!(feeds.open::<()>(&caller()).is_err());
         drop(reading);
-        assert!(feeds.open::<()>().is_ok());
+        assert!(feeds.open::<()>(&caller()).is_ok());
     }
 }

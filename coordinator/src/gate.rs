@@ -23,12 +23,15 @@ use crate::access::{Caller, SIGNERS};
 use crate::db::Db;
 use crate::error::OpError;
 use crate::parsed::Parsed;
+use crate::places::Places;
 use crate::question::{Allowed, Question, Waiting, Written};
 use crate::records::WalletRecord;
 use crate::wire;
 
 /// Evaluations at once: they cost what a signing's gate does, and must leave the processor to those.
 const MAX_FORETELLING: usize = 2;
+/// Evaluations that are under way or wait for their turn: all together, and of one caller.
+const MAX_WAITING: (usize, usize) = (128, 32);
 /// How long one waits for its turn.
 const FORETELL_WAIT: Duration = Duration::from_secs(5);
 
@@ -97,6 +100,7 @@ pub(crate) struct Gate {
     freezes: Arc<ArcSwap<FrozenSet>>,
     parsed: Arc<Parsed>,
     foretelling: Arc<Semaphore>,
+    waiting: Places,
 }
 
 impl Gate {
@@ -107,7 +111,8 @@ impl Gate {
         freezes: Arc<ArcSwap<FrozenSet>>,
     ) -> Self {
         let foretelling = Arc::new(Semaphore::new(MAX_FORETELLING));
-        Self { pinned, db, clock, freezes, parsed: Arc::default(), foretelling }
+        let waiting = Places::new("evaluations", MAX_WAITING.0, MAX_WAITING.1);
+        Self { pinned, db, clock, freezes, parsed: Arc::default(), foretelling, waiting }
     }
 
     /// Authorise; then claim, decode, evaluate, reserve and write it down, in one synced transaction. `at_hand` says
@@ -150,13 +155,15 @@ impl Gate {
         request: Request,
     ) -> Result<v1::Evaluation, OpError> {
         let question = self.question(caller, request)?;
+        // Turns are taken in the order they were asked for: whoever asks for many must leave the others theirs.
+        let waiting = self.waiting.take(caller)?;
         let place = timeout(FORETELL_WAIT, Arc::clone(&self.foretelling).acquire_owned()).await;
         let Ok(Ok(place)) = place else {
             let reason = format!("{MAX_FORETELLING} evaluations are under way");
             return Err(OpError::Unavailable { reason, nodes: Vec::new() });
         };
         let read = self.db.read(move |read| {
-            let _until_read = place;
+            let _until_read = (place, waiting);
             question.foretell(read)
         });
         read.await

@@ -13,6 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::questions::Questions;
+
 /// Frames that may wait for one node.
 const QUEUE_FRAMES: usize = 512;
 /// Bytes that may wait for one node. One session's largest messages come to about 2 MB.
@@ -81,8 +83,10 @@ pub(crate) struct Link {
     signing: Arc<Semaphore>,
     closed: CancellationToken,
     sent: watch::Sender<HashMap<Subject, (Version, Reply)>>,
-    /// What the node last said to a checkpoint.
-    cosigned: watch::Sender<v1::Cosigned>,
+    /// Checkpoints it was shown, by their text.
+    cosigned: Arc<Questions<String, v1::Cosigned>>,
+    /// What it was asked of its own log: where the proof begins and ends.
+    logs: Arc<Questions<(u64, u64), v1::NodeLog>>,
 }
 
 struct Queued {
@@ -102,11 +106,11 @@ impl Link {
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
         let signing = Arc::new(Semaphore::new(SIGNING));
         let (sent, _) = watch::channel(HashMap::new());
-        let (cosigned, _) = watch::channel(v1::Cosigned::default());
         let out = ReceiverStream::new(frames)
             .map(|queued: Queued| Ok(queued.frame))
             .take_until(closed.clone().cancelled_owned());
-        (Self { node, stream, queue, room, signing, closed, sent, cosigned }, out)
+        let (cosigned, logs) = (Arc::default(), Arc::default());
+        (Self { node, stream, queue, room, signing, closed, sent, cosigned, logs }, out)
     }
 
     pub(crate) fn node(&self) -> &NodeId {
@@ -209,20 +213,25 @@ impl Link {
         due.collect()
     }
 
-    /// Takes note of the node's word on a checkpoint.
+    /// Takes note of the node's word on a checkpoint. A word on one it was not shown is ignored.
     pub(crate) fn cosigned(&self, answer: v1::Cosigned) {
-        self.cosigned.send_replace(answer);
+        self.cosigned.answer(&answer.checkpoint.clone(), answer);
     }
 
     /// Shows the node a checkpoint and waits for its word, at most so long.
     pub(crate) async fn cosign(&self, asked: v1::Cosign, at_most: Duration) -> Option<v1::Cosigned> {
         let checkpoint = asked.checkpoint.clone();
-        self.cosigned.send_replace(v1::Cosigned::default());
-        let mut answers = self.cosigned.subscribe();
-        self.offer(Frame::Cosign(asked)).ok()?;
-        let answered = answers.wait_for(|answer| answer.checkpoint == checkpoint);
-        let answer = tokio::time::timeout(at_most, answered).await.ok()?.ok()?;
-        Some(answer.clone())
+        self.cosigned.ask(checkpoint, at_most, || self.offer(Frame::Cosign(asked)).is_ok()).await
+    }
+
+    /// Takes note of the node's word on its own log. A word nobody asked for is ignored.
+    pub(crate) fn showed_log(&self, answer: v1::NodeLog) {
+        self.logs.answer(&(answer.from, answer.size), answer);
+    }
+
+    /// Asks the node for its own log and waits for its word, at most so long.
+    pub(crate) async fn ask_log(&self, asked: v1::AskLog, at_most: Duration) -> Option<v1::NodeLog> {
+        self.logs.ask((asked.from, asked.size), at_most, || self.offer(Frame::Log(asked)).is_ok()).await
     }
 
     /// The node's word so far.

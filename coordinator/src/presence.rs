@@ -19,7 +19,7 @@ use crate::link::{Link, quoted};
 const GRACE_MS: u64 = 30_000;
 /// How often it is looked who is there.
 const TICK: Duration = Duration::from_secs(5);
-/// Between two entries about one node that was put back: it says so in each session.
+/// Between two entries about one node that was put back: it says so in each session, and each time its log is asked for.
 const SAID_MS: u64 = 600_000;
 /// The field a node names when its log is not the one its peer saw.
 const LOG_FIELD: &str = "log";
@@ -109,13 +109,18 @@ fn signers(core: &Coordinator) -> Vec<(NodeId, bool)> {
 /// Writes down that a node says it was put back to an older state, where this is what it says.
 pub(crate) fn heard(core: &Arc<Coordinator>, link: &Link, outcome: &v1::SessionOutcome) {
     let Some(Outcome::Failed(failure)) = &outcome.outcome else { return };
-    let node = link.node().clone();
-    if failure.field != LOG_FIELD || !core.presence.says_rolled_back(&node, core.clock.now()) {
+    if failure.field == LOG_FIELD {
+        rolled_back(core, link.node(), &failure.reason);
+    }
+}
+
+/// Writes down that a node was put back to an older state, once in a while.
+pub(crate) fn rolled_back(core: &Arc<Coordinator>, node: &NodeId, reason: &str) {
+    if !core.presence.says_rolled_back(node, core.clock.now()) {
         return;
     }
-    let event = Event::new("node.rolled_back")
-        .field("node", json!(node))
-        .field("reason", json!(quoted(&failure.reason)));
+    let event =
+        Event::new("node.rolled_back").field("node", json!(node)).field("reason", json!(quoted(reason)));
     let core = core.clone();
     tokio::spawn(async move { write(&core, event).await });
 }

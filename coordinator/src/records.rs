@@ -223,6 +223,26 @@ impl Record for CheckpointRecord {
     }
 }
 
+/// The latest checkpoint of a node's own log that others cosigned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NodeLogRecord {
+    pub(crate) node: NodeId,
+    /// When that log began: with the node's restore, 0 where it never was restored.
+    pub(crate) life: UnixMillis,
+    pub(crate) size: u64,
+    /// How many others cosigned it.
+    pub(crate) cosigners: usize,
+    /// C2SP signed note, with that node's own line.
+    pub(crate) note: String,
+}
+
+impl Record for NodeLogRecord {
+    const TABLE: &'static str = "coordinator.node-logs";
+    fn key(&self) -> Vec<u8> {
+        self.node.as_str().as_bytes().to_vec()
+    }
+}
+
 /// A manifest that was or is pinned. The one with the highest version is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ManifestRecord {

@@ -109,6 +109,14 @@ impl Client {
         Ok(manifest.cluster())
     }
 
+    /// The profile's manifest, for what is believed by its keys alone.
+    pub(crate) fn manifest(&self) -> Result<&Manifest, Refusal> {
+        self.manifest.as_deref().ok_or_else(|| {
+            Refusal::invalid("the profile names no manifest, and nothing is believed by other keys")
+                .field("manifest")
+        })
+    }
+
     /// A wallet by name.
     pub(crate) async fn wallet(&self, wallet: &str) -> Result<WalletView, Refusal> {
         let request = within(v1::GetWalletRequest { wallet: wallet.to_owned() }, ORDINARY);

@@ -23,6 +23,7 @@ use crate::identity::{self, IdentityError};
 use crate::mark;
 use crate::maths::Maths;
 use crate::node::Node;
+use crate::own_log::{self, OwnLog};
 use crate::pool::Pool;
 use crate::primes::PrimesPool;
 use crate::restored::{MarkError, Restored};
@@ -166,6 +167,7 @@ fn build(config: &Config, clock: Arc<dyn Clock>, fatal: Fatal) -> Result<Arc<Nod
         vault: Vault::new(Arc::clone(&store), config.role, moduli),
         cold: Cold::new(config.cold.as_ref().map(|cold| cold.export_dir.clone())),
         restored: Restored::load(Arc::clone(&store))?,
+        own_log: OwnLog::load(&*store)?,
         primes: primes(config, &store)?,
         maths: Maths::new(config.threads.maths).map_err(threads)?,
         background: Maths::background(config.threads.presign).map_err(threads)?,
@@ -260,6 +262,7 @@ impl Running {
             };
             tasks.spawn(dial.run(Arc::clone(node), stop.clone()));
         }
+        tasks.spawn(own_log::keep_growing(Arc::clone(node), stop.clone()));
         // Aborted with the set.
         let reload = tokio_util::task::AbortOnDropHandle::new(tls.spawn_reload(RELOAD_EVERY));
         let stopped = stop.clone();

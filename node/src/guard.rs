@@ -214,7 +214,7 @@ impl Request {
     }
 
     /// A manifest or a policy that came into force during the session ends it: nothing is signed under one that is no
-    /// longer in force.
+    /// longer in force. So does the proof that this node was put back to an older state.
     fn still_in_force(&self, node: &Node) -> Result<(), SessionError> {
         if node.documents.manifest().hash() != self.terms.manifest_hash {
             return Err(SessionError::caller("manifest", "another came into force during the session"));
@@ -223,6 +223,7 @@ impl Request {
         if in_force != Some(self.policy.hash()) {
             return Err(SessionError::caller("policy_hash", "another came into force during the session"));
         }
+        node.own_log.check()?;
         node.restored.check_wallet(node, &self.policy)
     }
 }

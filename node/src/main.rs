@@ -74,6 +74,16 @@ enum Command {
         #[arg(long, required = true)]
         signature: Vec<PathBuf>,
     },
+    /// Writes the node's own log to a new file, as `quorate audit verify` reads it, and the latest checkpoint of it that other
+    /// nodes cosigned to FILE.checkpoint. The node must be stopped.
+    ExportLog {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// Runs the node until it is told to stop.
     Run {
         /// The configuration file.
@@ -104,6 +114,7 @@ fn main() -> ExitCode {
         Command::Readmit { config, document, signature } => {
             (BAD_CONFIGURATION, readmit(&config, &document, &signature))
         }
+        Command::ExportLog { config, out } => (BAD_CONFIGURATION, export_log(&config, &out)),
         Command::Run { config } => match run(&config) {
             Ok(()) => (0, Ok(())),
             Err((code, error)) => (code, Err(error)),
@@ -143,6 +154,12 @@ fn readmit(
 ) -> anyhow::Result<()> {
     let _memory = harden::harden()?;
     print(&quorate_node::readmit(&Config::load(config)?, document, signatures, Arc::new(SystemClock))?)
+}
+
+fn export_log(config: &std::path::Path, out: &std::path::Path) -> anyhow::Result<()> {
+    // The store's key is in memory.
+    let _memory = harden::harden()?;
+    print(&quorate_node::export_log(&Config::load(config)?, out)?)
 }
 
 fn print(report: &impl serde::Serialize) -> anyhow::Result<()> {

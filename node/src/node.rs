@@ -11,6 +11,7 @@ use crate::cold::Cold;
 use crate::documents::Documents;
 use crate::fatal::Fatal;
 use crate::maths::Maths;
+use crate::own_log::OwnLog;
 use crate::pool::Pool;
 use crate::primes::PrimesPool;
 use crate::restored::Restored;
@@ -38,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) documents: Documents,
     /// What a restore from a backup still forbids.
     pub(crate) restored: Restored,
+    /// What others vouch for of its log.
+    pub(crate) own_log: OwnLog,
     /// Shares and auxiliary info.
     pub(crate) vault: Vault,
     /// Where a cold node's shares go.

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use quorate_audit::{Event, tree};
 use quorate_manifest::{
     CoordinatorDraft, GroupDraft, ManifestDraft, Namespace, NodeDraft, PersonDraft, SignedDocument, sign,
 };
 use quorate_mpc::{CoreShare, Moduli, Party, fixtures, generate_key};
 use quorate_policy::SignedPolicy;
 use quorate_proto::v1;
-use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement, WalletTerms};
-use quorate_store::{MemStore, Store, Writer};
+use quorate_session::{Cosignature, KeyStatement, NodeKey, Note, SignedStatement, Statement, WalletTerms};
+use quorate_store::{MemStore, Store, Txn, Writer, update};
 use quorate_types::{BootId, ManualClock, NodeId, Role, WalletId};
 use rand_core::OsRng;
 use ssh_key::{Algorithm, PrivateKey};
@@ -20,6 +21,7 @@ use crate::documents::{Documents, DocumentsError, Expected, Offered, Put};
 use crate::fatal::{Fatal, Watched};
 use crate::maths::Maths;
 use crate::node::Node;
+use crate::own_log::{self, OwnLog};
 use crate::pool::Pool;
 use crate::primes::PrimesPool;
 use crate::restored::Restored;
@@ -154,6 +156,7 @@ impl Cluster {
             clock: Arc::new(self.clock.clone()),
             documents: self.documents(role, &store, self.manifest(1, |_| {})).unwrap(),
             restored: Restored::load(Arc::clone(&store)).unwrap(),
+            own_log: OwnLog::load(&*store).unwrap(),
             vault: Vault::new(Arc::clone(&store), role, Moduli::Dev),
             cold: Cold::new(None),
             primes: PrimesPool::dev(role.index()),
@@ -238,4 +241,32 @@ pub(crate) fn shares() -> [CoreShare; 3] {
 
 pub(crate) fn wallet(id: &str) -> WalletId {
     id.parse().unwrap()
+}
+
+/// Appends entries to a node's log, and takes them into its tree.
+pub(crate) fn log_more(node: &Node, entries: u64, what: &str) {
+    for n in 0..entries {
+        let event = Event::new("sign.contributed").field("n", n).field("what", what);
+        let append = |txn: &mut dyn Txn| quorate_audit::append(txn, node.clock.now(), &event);
+        let (receipt, durable) = update(&*node.store, append).unwrap();
+        receipt.confirm(&durable);
+    }
+    let (_, _synced) = update(&*node.store, |txn| tree::grow(txn, 10_000)).unwrap();
+}
+
+/// What an honest coordinator shows a witness of a node's own log.
+pub(crate) fn shown_log(owner: &Node, from: u64) -> v1::Cosign {
+    let v1::NodeLog { note, proof, head, head_proof, .. } =
+        own_log::show(owner, &v1::AskLog { from, size: 0 });
+    v1::Cosign { checkpoint: note, from, proof, head, head_proof }
+}
+
+/// What an honest coordinator brings back.
+pub(crate) fn cosigned_log(shown: &v1::Cosign, by: &Node, said: &v1::Cosigned) -> v1::LogNote {
+    assert_eq!(said.refused, "");
+    let mut note = Note::parse(&shown.checkpoint).unwrap();
+    let signature = said.signature.as_slice().try_into().unwrap();
+    let cosignature = Cosignature { timestamp_s: said.timestamp_s, signature };
+    note.push(&by.cluster, (&by.me, &by.key.public()), cosignature);
+    v1::LogNote { note: note.to_string() }
 }

@@ -1,4 +1,4 @@
-//! Where the peers' logs were last seen to end, and what they last saw of this node's.
+//! Where the peers' logs were last seen to end, in opens and in checkpoints, and what they last saw of this node's.
 //!
 //! A node whose data directory was put back to an older state has forgotten what it charged since, and cannot know that by
 //! itself. Its peers saw a later end of its log. Each signed open says what its signer saw, so a session with any of them
@@ -35,12 +35,13 @@ pub(crate) fn standing(node: &Node, terms: &Terms) -> Result<Standing, SessionEr
 /// Checks what a peer saw of this node's log against the log, and keeps what it says of its own.
 ///
 /// # Errors
-/// [`SessionError::Caller`] naming `log` where this node's log is not the one the peer saw.
+/// [`SessionError::Caller`] naming `log` where this node's log is not the one the peer, or another node before, saw.
 pub(crate) fn compare(
     node: &Node,
     txn: &mut dyn Txn,
     (peer, logs): (&NodeId, &PeerLogs),
 ) -> Result<(), SessionError> {
+    node.own_log.check()?;
     if !is_mine(node, txn, &logs.of_mine)? {
         metrics::gauge!("quorate_node_rolled_back").set(1.0);
         let entries = logs.of_mine.entries;
@@ -53,10 +54,18 @@ pub(crate) fn compare(
             ),
         ));
     }
+    saw(txn, peer, &logs.own)
+}
+
+/// Keeps where a peer's log was seen to end, by what the peer signed.
+///
+/// # Errors
+/// [`SessionError`] where the store cannot be read or written.
+pub(crate) fn saw(txn: &mut dyn Txn, peer: &NodeId, log: &LogMark) -> Result<(), SessionError> {
     let known = read(&*txn, peer)?.unwrap_or_default();
     // Sessions overlap: one that opened earlier may come here later.
-    if logs.own > known {
-        txn.put(PEERS, peer.as_str().as_bytes(), &encode(&logs.own)?)?;
+    if *log > known {
+        txn.put(PEERS, peer.as_str().as_bytes(), &encode(log)?)?;
     }
     Ok(())
 }
@@ -70,6 +79,12 @@ fn is_mine(node: &Node, read: &dyn Read, seen: &LogMark) -> Result<bool, Session
         return Ok(seen.life < life);
     }
     Ok(seen.entries == 0 || quorate_audit::hash_at(read, seen.entries)? == Some(seen.head))
+}
+
+/// Where a peer's log was last seen to end.
+#[cfg(test)]
+pub(crate) fn seen(node: &Node, peer: &NodeId) -> Option<LogMark> {
+    read(&*node.store, peer).unwrap()
 }
 
 fn read(read: &dyn Read, peer: &NodeId) -> Result<Option<LogMark>, SessionError> {

@@ -1,10 +1,13 @@
 //! What this node saw of others' logs, and its cosignature on what continues that: a log that shrank or forked gets none.
+//! Here the coordinators' logs, which nobody signs; the nodes' own are in [`node_log`].
+
+mod node_log;
 
 use quorate_audit::merkle::consistent;
 use quorate_proto::v1;
 use quorate_session::{LogCheckpoint, NoteError, log_origin};
 use quorate_store::{Read, StoreError, update};
-use quorate_types::B256;
+use quorate_types::{B256, NodeId};
 use serde::{Deserialize, Serialize};
 
 use crate::node::Node;
@@ -30,8 +33,22 @@ enum WitnessError {
     #[error("{0}")]
     Note(#[from] NoteError),
     /// No log this node looks after.
-    #[error("checkpoint: this node cosigns the logs of the manifest's coordinators, and no other")]
+    #[error(
+        "checkpoint: this node cosigns the logs of the manifest's coordinators and other nodes, and no other"
+    )]
     Stranger,
+    /// Of a node's log, and not under that node's signature.
+    #[error("checkpoint: not signed by the node whose log it is")]
+    Unsigned,
+    /// Of a node's log, signed before the one this node cosigned: shown again by whoever carries it.
+    #[error("checkpoint: older than the one this node cosigned")]
+    Old,
+    /// Of a node's log, and not shown to continue what this node cosigned: another log, or another proof.
+    #[error("checkpoint: not proven to continue the one this node cosigned")]
+    Unproven,
+    /// Of a node's log, without its last entry.
+    #[error("checkpoint: the proof of its last entry does not hold")]
+    Head,
     /// A proof from another size than the last one seen.
     #[error("checkpoint: the proof must begin at the size this node cosigned last")]
     Stale,
@@ -55,7 +72,12 @@ enum WitnessError {
 /// Cosigns a checkpoint that continues what this node saw, once that is synced. Waits for the disk.
 pub(crate) fn run(node: &Node, asked: &v1::Cosign) -> v1::Cosigned {
     let mut answer = v1::Cosigned { checkpoint: asked.checkpoint.clone(), ..Default::default() };
-    match cosign(node, asked, &mut answer.known) {
+    let cosigned = if asked.checkpoint.contains("\n\n") {
+        node_log::cosign(node, asked, &mut answer)
+    } else {
+        cosign(node, asked, &mut answer.known)
+    };
+    match cosigned {
         Ok((timestamp_s, signature)) => v1::Cosigned { timestamp_s, signature, ..answer },
         Err(error) => {
             if matches!(error, WitnessError::Shrank | WitnessError::Forked) {
@@ -79,8 +101,11 @@ fn cosign(node: &Node, asked: &v1::Cosign, known: &mut u64) -> Result<(u64, Vec<
     let checkpoint = LogCheckpoint::parse(&asked.checkpoint)?;
     let pinned = node.documents.manifest();
     let named = |id: &String| log_origin(&node.cluster, id) == checkpoint.origin;
+    // A coordinator that is named like a node would have that node sign, or cosign, what only its node may.
+    let node_named = |id: &NodeId| log_origin(&node.cluster, id.as_str()) == checkpoint.origin;
+    let a_nodes = pinned.manifest().nodes().iter().any(|entry| node_named(&entry.id));
     // Of a log without entries there is nothing to see.
-    if checkpoint.size == 0 || !pinned.manifest().coordinators().iter().any(named) {
+    if checkpoint.size == 0 || a_nodes || !pinned.manifest().coordinators().iter().any(named) {
         return Err(WitnessError::Stranger);
     }
     let seen = read(&*node.store, &checkpoint.origin)?;
@@ -114,16 +139,20 @@ fn continues(seen: Option<Seen>, next: Seen, asked: &v1::Cosign) -> Result<(), W
     if asked.from != seen.size {
         return Err(WitnessError::Stale);
     }
-    if asked.proof.len() > MAX_PROOF {
-        return Err(WitnessError::Proof);
-    }
-    let hash = |hash: &Vec<u8>| B256::try_from(hash.as_slice()).map_err(|_| WitnessError::Proof);
-    let path = asked.proof.iter().map(hash).collect::<Result<Vec<_>, _>>()?;
+    let path = hashes(&asked.proof)?;
     if consistent((seen.size, &seen.root), (next.size, &next.root), &path) {
         Ok(())
     } else {
         Err(WitnessError::Forked)
     }
+}
+
+fn hashes(proof: &[Vec<u8>]) -> Result<Vec<B256>, WitnessError> {
+    if proof.len() > MAX_PROOF {
+        return Err(WitnessError::Proof);
+    }
+    let hash = |hash: &Vec<u8>| B256::try_from(hash.as_slice()).map_err(|_| WitnessError::Proof);
+    proof.iter().map(hash).collect()
 }
 
 fn read(read: &dyn Read, origin: &str) -> Result<Option<Seen>, WitnessError> {
@@ -161,7 +190,7 @@ mod tests {
         let checkpoint = LogCheckpoint { origin: "quorate/dev/coordinator-1".to_owned(), size, root };
         let proof = tree::consistency(log, from, size).unwrap().unwrap_or_default();
         let proof = proof.iter().map(|hash| hash.to_vec()).collect();
-        v1::Cosign { checkpoint: checkpoint.to_string(), from, proof }
+        v1::Cosign { checkpoint: checkpoint.to_string(), from, proof, ..Default::default() }
     }
 
     fn holds(node: &Node, asked: &v1::Cosign, said: &v1::Cosigned) {

@@ -68,6 +68,16 @@ async fn the_nodes_cosign_the_log_and_none_that_was_put_back() {
     let manifest = quorate_manifest::Manifest::parse(&cluster.world.manifest().body).unwrap();
     let keys = manifest.nodes().iter().map(|node| (&node.id, &node.key));
     assert!(note.cosigners(manifest.cluster(), keys).unwrap().len() >= 2);
+    // Each entry of it is proven by that checkpoint to whoever has the manifest.
+    let mut client = AuditServiceClient::new(cluster.channel(PeerRole::Auditor).await);
+    let denied = note.checkpoint.size;
+    let v1::ProveResponse { entry, path, note: by } =
+        client.prove(v1::ProveRequest { sequence: denied }).await.unwrap().into_inner();
+    let by = quorate_session::Note::parse(&by).unwrap().checkpoint;
+    let checkpoint = Checkpoint { sequence: by.size, hash: by.root };
+    let path = path.iter().map(|hash| B256::from_slice(hash)).collect();
+    let entry = quorate_audit::Proof { entry, checkpoint, path }.check().unwrap();
+    assert_eq!((entry.sequence, entry.kind.as_str()), (denied, "sign.denied"));
     // The nodes keep what they saw; the coordinator's directory is put back to before it.
     let world = cluster.stop().await;
     let (from, to) = (older.path("coordinator/data"), world.path("coordinator/data"));
@@ -77,7 +87,7 @@ async fn the_nodes_cosign_the_log_and_none_that_was_put_back() {
     let cluster = Cluster::start(world).await;
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     let mut client = AuditServiceClient::new(cluster.channel(PeerRole::Auditor).await);
-    let answer = client.checkpoint(v1::CheckpointRequest {}).await.unwrap().into_inner();
+    let answer = client.checkpoint(v1::CheckpointRequest::default()).await.unwrap().into_inner();
     assert!(answer.size < note.checkpoint.size, "no two nodes cosigned anything of this log");
     cluster.stop().await;
 }
@@ -86,7 +96,7 @@ async fn cosigned(cluster: &Cluster) -> quorate_session::Note {
     let mut client = AuditServiceClient::new(cluster.channel(PeerRole::Auditor).await);
     let head = client.head(v1::HeadRequest {}).await.unwrap().into_inner().head.unwrap();
     for _ in 0..100 {
-        let answer = client.checkpoint(v1::CheckpointRequest {}).await.unwrap().into_inner();
+        let answer = client.checkpoint(v1::CheckpointRequest::default()).await.unwrap().into_inner();
         if answer.size >= head.sequence {
             return quorate_session::Note::parse(&answer.note).unwrap();
         }

@@ -1,10 +1,12 @@
 //! The audit log, for those who check it.
 
-use quorate_audit::{Head, entries};
+use quorate_audit::{Head, entries, tree};
+use quorate_proto::v1;
+use quorate_types::NodeId;
 
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
-use crate::records::{CheckpointRecord, get};
+use crate::records::{CheckpointRecord, NodeLogRecord, get};
 
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
@@ -19,6 +21,36 @@ pub(crate) async fn head(core: &Coordinator) -> Result<Head, OpError> {
 /// The latest checkpoint that enough nodes cosigned.
 pub(crate) async fn checkpoint(core: &Coordinator) -> Result<Option<CheckpointRecord>, OpError> {
     core.db.read(|read| get::<CheckpointRecord>(read, CheckpointRecord::KEY)).await
+}
+
+/// The latest checkpoint of a node's own log that others cosigned.
+pub(crate) async fn node_checkpoint(
+    core: &Coordinator,
+    node: NodeId,
+) -> Result<Option<NodeLogRecord>, OpError> {
+    core.db.read(move |read| get::<NodeLogRecord>(read, node.as_str().as_bytes())).await
+}
+
+/// That an entry is in the log of the latest cosigned checkpoint.
+///
+/// # Errors
+/// [`OpError::NotFound`] where there is no such entry; [`OpError::Unavailable`] where it came after that checkpoint.
+pub(crate) async fn prove(core: &Coordinator, sequence: u64) -> Result<v1::ProveResponse, OpError> {
+    core.db
+        .read(move |read| {
+            let found = entries(read, sequence.max(1), 1)?.pop().filter(|entry| entry.sequence == sequence);
+            let entry = found.ok_or_else(|| OpError::not_found("entry", sequence))?;
+            let record = get::<CheckpointRecord>(read, CheckpointRecord::KEY)?;
+            let size = record.as_ref().map_or(0, |record| record.size);
+            let path = tree::inclusion(read, sequence, size)?;
+            let (Some(record), Some(path)) = (record, path) else {
+                let reason = format!("two nodes have cosigned {size} entries, and not yet entry {sequence}");
+                return Err(OpError::Unavailable { reason, nodes: Vec::new() });
+            };
+            let path = path.iter().map(|hash| hash.to_vec()).collect();
+            Ok(v1::ProveResponse { entry: entry.json, path, note: record.note })
+        })
+        .await
 }
 
 /// The canonical texts of entries from `from` on, and the sequence number the next page starts at: 0 at the end.

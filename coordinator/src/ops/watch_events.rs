@@ -6,6 +6,7 @@ use std::time::Duration;
 use quorate_proto::v1;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::feed::{Feed, HEARTBEAT, LONGEST, Lost, Reading};
@@ -19,6 +20,7 @@ const PAGE: u32 = 50;
 /// Everything from entry `from` on, without a gap; with 0 everything from now on.
 pub(crate) async fn watch_events(
     core: &Arc<Coordinator>,
+    caller: &Caller,
     from: u64,
 ) -> Result<Reading<v1::WatchEventsResponse>, OpError> {
     let end = head(core).await?.sequence.saturating_add(1);
@@ -26,7 +28,7 @@ pub(crate) async fn watch_events(
         return Err(OpError::invalid("from", format!("the log ends before {end}")));
     }
     let from = if from == 0 { end } else { from };
-    let (feed, reading) = core.log_feeds.open()?;
+    let (feed, reading) = core.log_feeds.open(caller)?;
     let core = core.clone();
     tokio::spawn(async move {
         let mut next = from;

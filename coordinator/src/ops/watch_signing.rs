@@ -13,6 +13,7 @@ use quorate_types::{UnixMillis, WalletId};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::feed::{Feed, HEARTBEAT, LONGEST, Lost, Reading};
@@ -27,9 +28,10 @@ const GATHER: Duration = Duration::from_millis(200);
 /// Where the request stands now, and each time that changes, up to its answer.
 pub(crate) async fn watch_signing(
     core: &Arc<Coordinator>,
+    caller: &Caller,
     name: Name,
 ) -> Result<Reading<v1::SigningEvent>, OpError> {
-    let (feed, reading) = core.signing_feeds.open()?;
+    let (feed, reading) = core.signing_feeds.open(caller)?;
     let core = core.clone();
     tokio::spawn(async move {
         match timeout(LONGEST, follow(&core, &feed, &name)).await {

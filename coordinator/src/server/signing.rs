@@ -32,10 +32,11 @@ impl SigningService for Signing {
         &self,
         request: Request<v1::WatchSigningRequest>,
     ) -> Result<Response<Self::WatchSigningStream>, Status> {
+        let caller = Caller::of(&request)?;
         let v1::WatchSigningRequest { wallet, idempotency_key } = request.into_inner();
         let reading = async {
             let name = (required("wallet", &wallet)?, required("idempotency_key", &idempotency_key)?);
-            ops::watch_signing::watch_signing(&self.0, name).await
+            ops::watch_signing::watch_signing(&self.0, &caller, name).await
         };
         let reading = reading.await.map_err(|error| status(&error))?;
         Ok(Response::new(reading.map_err(|error| status(&error)).boxed()))

@@ -5,11 +5,12 @@ use quorate_manifest::Manifest;
 use quorate_proto::v1;
 use quorate_proto::v1::relay_frame::Frame;
 use quorate_session::{LogCheckpoint, Note};
-use quorate_types::Role;
+use quorate_types::{B256, Role};
 
 use super::rig::{Rig, node, node_key};
 use crate::checkpoints::make;
-use crate::ops::read_audit::checkpoint;
+use crate::error::OpError;
+use crate::ops::read_audit::{checkpoint, prove};
 
 /// A node that says this to every checkpoint.
 fn attach(rig: &Rig, role: Role, says: fn(Role, v1::Cosign) -> Option<v1::Cosigned>) {
@@ -81,6 +82,28 @@ async fn what_two_nodes_cosigned_is_kept_and_holds_by_the_manifests_keys() {
     let manifest = Manifest::parse(&super::rig::manifest(1).body).unwrap();
     let keys = manifest.nodes().iter().map(|node| (&node.id, &node.key));
     assert_eq!(note.cosigners(manifest.cluster(), keys).unwrap().len(), 2);
+    // Each entry of it is proven by that checkpoint, and none after it.
+    let size = note.checkpoint.size;
+    let checkpoint = quorate_audit::Checkpoint { sequence: size, hash: note.checkpoint.root };
+    for sequence in 1..=size {
+        let v1::ProveResponse { entry, path, note } = prove(&rig.core, sequence).await.unwrap();
+        assert_eq!(note, record.note);
+        let path = path.iter().map(|hash| B256::from_slice(hash)).collect();
+        let entry = quorate_audit::Proof { entry, checkpoint, path }.check().unwrap();
+        assert_eq!(entry.sequence, sequence);
+    }
+    for none in [0, size + 1] {
+        assert!(matches!(prove(&rig.core, none).await, Err(OpError::NotFound { .. })));
+    }
+    crate::ops::apply_policy::apply_policy(
+        &rig.core,
+        super::rig::caller(quorate_transport::PeerRole::Operator),
+        super::rig::policy(5, "0.02"),
+    )
+    .await
+    .unwrap();
+    let Err(OpError::Unavailable { reason, .. }) = prove(&rig.core, size + 1).await else { panic!() };
+    assert_eq!(reason, format!("two nodes have cosigned {size} entries, and not yet entry {}", size + 1));
 }
 
 #[tokio::test]

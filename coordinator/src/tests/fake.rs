@@ -155,7 +155,8 @@ impl Script {
                 Frame::Hold(start) => {
                     self.seen.lock().unwrap().documents.push(format!("hold of {}", start.wallet));
                 }
-                Frame::Welcome(_) | Frame::Heartbeat(_) | Frame::Envelope(_) | Frame::Cosign(_) => {}
+                Frame::Welcome(_) | Frame::Heartbeat(_) | Frame::Envelope(_) => {}
+                Frame::Cosign(_) | Frame::Log(_) | Frame::Witnessed(_) => {}
             }
         }
     }

@@ -115,6 +115,14 @@ async fn dry_runs_wait_for_each_other_and_for_no_writer() {
         (0..20).map(|n| rig.core.gate.foretell(&gateway, request(&n.to_string(), payment(SMALL, PAYEE))));
     let all = tokio::time::timeout(std::time::Duration::from_secs(5), futures::future::join_all(many)).await;
     assert!(all.unwrap().iter().all(Result::is_ok));
+    // One who asks for more than that waits for none of them, and leaves the others their turn.
+    let flood =
+        (0..100).map(|n| rig.core.gate.foretell(&gateway, request(&n.to_string(), payment(SMALL, PAYEE))));
+    let operator = caller(PeerRole::Operator);
+    let one = rig.core.gate.foretell(&operator, request("one", payment(SMALL, PAYEE)));
+    let (many, one) = tokio::join!(futures::future::join_all(flood), one);
+    let refused = many.iter().filter(|answer| answer.is_err()).count();
+    assert!((1..=68).contains(&refused) && one.is_ok(), "{refused} of 100 refused");
     tell.send(()).unwrap();
     writer.join().unwrap();
 }

@@ -8,6 +8,7 @@ mod fake;
 mod gate;
 mod lifecycle;
 mod loosening;
+mod node_logs;
 mod nodes;
 mod pinning;
 mod pools;

@@ -87,7 +87,7 @@ impl Edge {
 }
 
 /// What each role may call, as the documentation says it: g(ateway), o(perator), p (approver), a(uditor), n(ode).
-const TABLE: [(&str, &str); 29] = [
+const TABLE: [(&str, &str); 30] = [
     ("/quorate.v1.SigningService/Sign", "go"),
     ("/quorate.v1.SigningService/SignBatch", "go"),
     ("/quorate.v1.SigningService/Evaluate", "go"),
@@ -113,6 +113,7 @@ const TABLE: [(&str, &str); 29] = [
     ("/quorate.v1.AuditService/Head", "oa"),
     ("/quorate.v1.AuditService/List", "oa"),
     ("/quorate.v1.AuditService/Checkpoint", "oa"),
+    ("/quorate.v1.AuditService/Prove", "oa"),
     ("/quorate.v1.AuditService/WatchEvents", "oa"),
     ("/quorate.v1.AlertService/ListDeadLetters", "oa"),
     ("/quorate.v1.AlertService/RetryDeadLetters", "o"),

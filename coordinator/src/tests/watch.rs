@@ -5,15 +5,25 @@ use std::time::Duration;
 use futures::StreamExt;
 use quorate_proto::v1;
 use quorate_proto::v1::signing_event::State;
+use quorate_transport::{PeerRole, SpiffeId};
 use quorate_types::Role;
 use tokio::time::timeout;
 
 use super::fake::Does;
 use super::rig::{LARGE, PAYEE, Rig, SMALL, denial_of, payment, signature_of, wallet};
+use crate::access::Caller;
 use crate::error::OpError;
 use crate::feed::Reading;
 use crate::ops::watch_events::watch_events;
 use crate::ops::watch_signing::watch_signing;
+
+fn auditor() -> Caller {
+    super::rig::caller(PeerRole::Auditor)
+}
+
+fn gateway() -> Caller {
+    super::rig::caller(PeerRole::Gateway)
+}
 
 async fn next<T>(reading: &mut Reading<T>) -> Option<Result<T, OpError>> {
     timeout(Duration::from_secs(10), reading.next()).await.unwrap()
@@ -36,8 +46,8 @@ async fn sequences(reading: &mut Reading<v1::WatchEventsResponse>, count: usize)
 #[tokio::test]
 async fn every_entry_is_told_once_and_in_order_from_where_the_reader_wants() {
     let rig = Rig::new();
-    let mut all = watch_events(&rig.core, 1).await.unwrap();
-    let mut new = watch_events(&rig.core, 0).await.unwrap();
+    let mut all = watch_events(&rig.core, &auditor(), 1).await.unwrap();
+    let mut new = watch_events(&rig.core, &auditor(), 0).await.unwrap();
     let asked = (0..40).map(|n| {
         let (core, payload) = (rig.core.clone(), payment(LARGE, PAYEE));
         let request = super::rig::request(&n.to_string(), payload);
@@ -50,12 +60,12 @@ async fn every_entry_is_told_once_and_in_order_from_where_the_reader_wants() {
     assert_eq!(sequences(&mut all, 41).await, (1..=41).collect::<Vec<_>>());
     assert_eq!(sequences(&mut new, 40).await, (2..=41).collect::<Vec<_>>());
     asked.await.unwrap();
-    let mut rest = watch_events(&rig.core, 30).await.unwrap();
+    let mut rest = watch_events(&rig.core, &auditor(), 30).await.unwrap();
     assert_eq!(sequences(&mut rest, 12).await, (30..=41).collect::<Vec<_>>());
     assert!(
-        matches!(watch_events(&rig.core, 43).await, Err(OpError::Invalid { field, .. }) if field == "from")
+        matches!(watch_events(&rig.core, &auditor(), 43).await, Err(OpError::Invalid { field, .. }) if field == "from")
     );
-    let mut end = watch_events(&rig.core, 42).await.unwrap();
+    let mut end = watch_events(&rig.core, &auditor(), 42).await.unwrap();
     rig.core.stopping.cancel();
     let Some(Err(OpError::Unavailable { reason, .. })) = next(&mut end).await else { panic!("no last word") };
     assert!(reason.ends_with("go on from 42"), "{reason}");
@@ -66,7 +76,7 @@ async fn every_entry_is_told_once_and_in_order_from_where_the_reader_wants() {
 async fn a_request_is_followed_to_its_signature() {
     let rig = Rig::new();
     let _signers = rig.attach_signers(&[], &[]);
-    let mut reading = watch_signing(&rig.core, (wallet(), "k".parse().unwrap())).await.unwrap();
+    let mut reading = watch_signing(&rig.core, &gateway(), (wallet(), "k".parse().unwrap())).await.unwrap();
     assert_eq!(next(&mut reading).await.unwrap().unwrap().state(), State::Unknown);
     let signed = rig.sign("k", payment(SMALL, PAYEE)).await.unwrap();
     let last = loop {
@@ -79,7 +89,7 @@ async fn a_request_is_followed_to_its_signature() {
     assert_eq!(signature_of(&last.answer.unwrap()), signature_of(&signed));
     assert!(next(&mut reading).await.is_none(), "the answer is the end");
     // Whoever comes later hears the same.
-    let mut late = watch_signing(&rig.core, (wallet(), "k".parse().unwrap())).await.unwrap();
+    let mut late = watch_signing(&rig.core, &gateway(), (wallet(), "k".parse().unwrap())).await.unwrap();
     let event = next(&mut late).await.unwrap().unwrap();
     assert_eq!(signature_of(&event.answer.unwrap()), signature_of(&signed));
     assert!(next(&mut late).await.is_none());
@@ -89,8 +99,8 @@ async fn a_request_is_followed_to_its_signature() {
 async fn a_denial_and_a_failure_are_answers_too() {
     let rig = Rig::new();
     let name = |key: &str| (wallet(), key.parse().unwrap());
-    let mut denied = watch_signing(&rig.core, name("denied")).await.unwrap();
-    let mut failed = watch_signing(&rig.core, name("failed")).await.unwrap();
+    let mut denied = watch_signing(&rig.core, &gateway(), name("denied")).await.unwrap();
+    let mut failed = watch_signing(&rig.core, &gateway(), name("failed")).await.unwrap();
     for reading in [&mut denied, &mut failed] {
         assert_eq!(next(reading).await.unwrap().unwrap().state(), State::Unknown);
     }
@@ -104,4 +114,27 @@ async fn a_denial_and_a_failure_are_answers_too() {
     assert_eq!(event.state(), State::Failed);
     assert_eq!(event.failure.unwrap().nodes, ["service-1"]);
     assert!(next(&mut failed).await.is_none());
+}
+
+#[tokio::test]
+async fn one_caller_leaves_places_to_the_others() {
+    let rig = Rig::new();
+    let another = |role| Caller(SpiffeId::new("demo".parse().unwrap(), role, "another").unwrap());
+    let mut open = Vec::new();
+    let reason = loop {
+        match watch_events(&rig.core, &auditor(), 0).await {
+            Ok(reading) => open.push(reading),
+            Err(OpError::Unavailable { reason, .. }) => break reason,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_eq!((open.len(), reason.contains("/auditor/someone are open")), (8, true), "{reason}");
+    assert!(watch_events(&rig.core, &another(PeerRole::Auditor), 0).await.is_ok());
+    let name = || (wallet(), "k".parse().unwrap());
+    let mut open = Vec::new();
+    while let Ok(reading) = watch_signing(&rig.core, &gateway(), name()).await {
+        open.push(reading);
+    }
+    assert_eq!(open.len(), 128);
+    assert!(watch_signing(&rig.core, &another(PeerRole::Gateway), name()).await.is_ok());
 }

@@ -75,6 +75,32 @@ pub fn checkpoint(read: &dyn Read, size: u64) -> Result<Checkpoint, AuditError> 
     Ok(Checkpoint { sequence: size, hash })
 }
 
+/// The hashes that lead from the entry of this sequence number to the root of the log of `size` entries (RFC 6962, section
+/// 2.1.1): [`included`](crate::merkle::included) checks them. None where such a log has no such entry.
+///
+/// # Errors
+/// [`Damage::Tree`] where the tree has not so many, or the store's error.
+pub fn inclusion(read: &dyn Read, sequence: u64, size: u64) -> Result<Option<Vec<B256>>, AuditError> {
+    if sequence == 0 || sequence > size {
+        return Ok(None);
+    }
+    let mut path = Vec::new();
+    let (mut start, mut len, at) = (0, size, sequence - 1);
+    // From the root down; the path is told from below.
+    while len > 1 {
+        let left = split(len);
+        if at < start + left {
+            path.push(range(read, start + left, len - left)?);
+            len = left;
+        } else {
+            path.push(range(read, start, left)?);
+            (start, len) = (start + left, len - left);
+        }
+    }
+    path.reverse();
+    Ok(Some(path))
+}
+
 /// The hashes that show that the log of `before` entries is the beginning of that of `after` (RFC 6962, section 2.1.2):
 /// [`consistent`](crate::merkle::consistent) checks them. None where `before` is 0 or more than `after`.
 ///

@@ -45,7 +45,7 @@ pub use envelope::{EnvelopeError, MAX_MESSAGES, MAX_STRAYS, SealError, Stray};
 pub use fault::Fault;
 pub use key::{BadSignature, NodeKey, NodePublicKey, NodePublicKeyError};
 pub use last_word::LastWord;
-pub use note::{Cosignature, LogCheckpoint, MAX_NOTE_BYTES, Note, NoteError, log_origin};
+pub use note::{Cosignature, LogCheckpoint, MAX_NOTE_BYTES, Note, NoteError, log_origin, node_log_origin};
 pub use open::{MAX_OPEN_BYTES, Opening};
 pub use open_error::OpenError;
 pub use standing::{LogMark, PeerLogs, Standing};

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use base64ct::{Base64, Encoding};
-use quorate_types::{B256, ClusterId, NodeId};
+use quorate_types::{B256, ClusterId, NodeId, UnixMillis};
 use sha2::{Digest, Sha256};
 
 use crate::{BadSignature, NodeKey, NodePublicKey};
@@ -46,7 +46,28 @@ pub fn log_origin(cluster: &ClusterId, whose: &str) -> String {
     format!("quorate/{cluster}/{whose}")
 }
 
+/// The name of a node's own log. A restore from a backup begins another log, so from then on the name says when it was, in
+/// Unix milliseconds; 0 where the node never was restored.
+pub fn node_log_origin(cluster: &ClusterId, node: &NodeId, life: UnixMillis) -> String {
+    let origin = log_origin(cluster, node.as_str());
+    if life == 0 { origin } else { format!("{origin}/{life}") }
+}
+
 impl LogCheckpoint {
+    /// The node this is the own log of, of `nodes`, and when that log began: see [`node_log_origin`].
+    pub fn node_log<'a>(
+        &self,
+        cluster: &ClusterId,
+        nodes: impl IntoIterator<Item = &'a NodeId>,
+    ) -> Option<(&'a NodeId, UnixMillis)> {
+        let own = |node: &'a NodeId| {
+            let rest = self.origin.strip_prefix(&log_origin(cluster, node.as_str()))?;
+            let life = rest.strip_prefix('/').map_or(Some(0), |life| life.parse().ok())?;
+            (node_log_origin(cluster, node, life) == self.origin).then_some((node, life))
+        };
+        nodes.into_iter().find_map(own)
+    }
+
     /// Reads three lines, and nothing else.
     ///
     /// # Errors
@@ -161,6 +182,26 @@ impl Note {
         Ok(Self { checkpoint, lines })
     }
 
+    /// What one node says of it, by its key: of a checkpoint of its own log that is its signature. None where it says nothing.
+    ///
+    /// # Errors
+    /// [`NoteError::Signature`] where a line under that key does not hold.
+    pub fn cosignature(
+        &self,
+        cluster: &ClusterId,
+        (node, key): (&NodeId, &NodePublicKey),
+    ) -> Result<Option<Cosignature>, NoteError> {
+        let name = log_origin(cluster, node.as_str());
+        let id = key_id(&name, key);
+        let mut found = None;
+        for (_, _, cosignature) in self.lines.iter().filter(|(by, with, _)| *by == name && *with == id) {
+            key.verify_cosignature(&self.checkpoint, cosignature)
+                .map_err(|_| NoteError::Signature(node.to_string()))?;
+            found = Some(*cosignature);
+        }
+        Ok(found)
+    }
+
     /// The nodes that cosigned it, by the keys of `nodes`. Lines under keys that are not among them say nothing.
     ///
     /// # Errors
@@ -172,16 +213,7 @@ impl Note {
     ) -> Result<Vec<&'a NodeId>, NoteError> {
         let mut found = Vec::new();
         for (node, key) in nodes {
-            let name = log_origin(cluster, node.as_str());
-            let id = key_id(&name, key);
-            let theirs = self.lines.iter().filter(|(by, with, _)| *by == name && *with == id);
-            let mut cosigned = false;
-            for (_, _, cosignature) in theirs {
-                key.verify_cosignature(&self.checkpoint, cosignature)
-                    .map_err(|_| NoteError::Signature(node.to_string()))?;
-                cosigned = true;
-            }
-            found.extend(cosigned.then_some(node));
+            found.extend(self.cosignature(cluster, (node, key))?.map(|_| node));
         }
         Ok(found)
     }
@@ -302,6 +334,35 @@ mod tests {
             good.replace("agent-1 ", "agent-1 !"),
         ] {
             assert!(Note::parse(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_log_is_of_one_node_and_one_life() {
+        let nodes = ["service-1", "service-11"].map(|name| name.parse::<NodeId>().unwrap());
+        let read = |origin: &str| {
+            let checkpoint = LogCheckpoint { origin: origin.to_owned(), ..checkpoint() };
+            checkpoint.node_log(&cluster(), &nodes).map(|(node, life)| (node.to_string(), life))
+        };
+        for life in [0, 7, u64::MAX] {
+            for node in &nodes {
+                let origin = node_log_origin(&cluster(), node, life);
+                assert_eq!(read(&origin), Some((node.to_string(), life)), "{origin}");
+            }
+        }
+        for other in [
+            "quorate/acme/service-2",
+            "quorate/acme/service",
+            "quorate/other/service-1",
+            "quorate/acme/service-1/",
+            "quorate/acme/service-1/0",
+            "quorate/acme/service-1/07",
+            "quorate/acme/service-1/+7",
+            "quorate/acme/service-1/7/7",
+            "quorate/acme/service-1/18446744073709551616",
+            "quorate/acme/service-1x",
+        ] {
+            assert_eq!(read(other), None, "{other}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! `quorate audit`: the coordinator's log, read from it, and checked without it.
 
 mod cosigned;
+mod online;
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use clap::Subcommand;
 use quorate_audit::{Checkpoint, Exported, Proof};
 use quorate_proto::v1;
 use quorate_session::Note;
+use quorate_types::NodeId;
 use serde_json::{Value, json};
 use tonic::Status;
 
@@ -64,18 +66,22 @@ pub(crate) enum Audit {
     },
     /// Write the latest checkpoint that nodes cosigned to a new file
     Checkpoint {
+        /// Of this node's own log, as the others cosigned it, and not of the coordinator's
+        #[arg(long)]
+        node: Option<NodeId>,
         /// The file
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Prove that a receipt's entry is in an exported log, to someone who has only its size and root
+    /// Prove that a receipt's entry is in the log: the coordinator's, by the checkpoint that nodes cosigned and the profile's
+    /// manifest, or an exported one, to someone who has only its size and root
     Prove {
         /// The receipt, SEQUENCE:HASH
         receipt: Checkpoint,
-        /// The exported log
+        /// An exported log, instead of the coordinator's
         #[arg(long, value_name = "FILE")]
-        log: PathBuf,
-        /// Where the proof goes
+        log: Option<PathBuf>,
+        /// Where the proof goes; the checkpoint it is for goes to FILE.checkpoint, where the coordinator answered it
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
         #[command(flatten)]
@@ -102,9 +108,12 @@ pub(crate) async fn run(command: Audit, globals: &Globals, output: Output) -> Re
             checkpoint.extend(known.iter().map(|known| known.checkpoint));
             verify((&file, known.map(|known| known.words)), &receipt, &checkpoint)
         }
-        Audit::Checkpoint { out } => write_checkpoint(globals, &out).await,
-        Audit::Prove { receipt, log, out, cosigned } => {
+        Audit::Checkpoint { node, out } => write_checkpoint(globals, node.as_ref(), &out).await,
+        Audit::Prove { receipt, log: Some(log), out, cosigned } => {
             prove(&receipt, (&log, cosigned.read()?.map(|known| known.checkpoint)), &out)
+        }
+        Audit::Prove { receipt, log: None, out, cosigned } => {
+            online::prove(globals, &receipt, cosigned.count()?, &out).await
         }
         Audit::Check { proof, checkpoint, cosigned } => {
             let known = cosigned.read()?.map(|known| known.checkpoint);
@@ -211,7 +220,7 @@ async fn export(globals: &Globals, out: &Path) -> Result<Answer, Refusal> {
             .map_err(|error| broken(&error))?;
     }
     // It is of a log that this one continues, or the log is not the one that was cosigned.
-    let note = checkpoint(&client).await?;
+    let note = checkpoint(&client, None).await?;
     if let Some(note) = &note {
         log.extends(&cosigned::size_and_root(note)).map_err(|error| broken(&error))?;
         files::create(&beside(out), note.to_string().as_bytes(), Mode::Public)?;
@@ -226,9 +235,10 @@ fn beside(out: &Path) -> PathBuf {
     name.into()
 }
 
-/// The latest cosigned checkpoint; none where there is none yet.
-async fn checkpoint(client: &Client) -> Result<Option<Note>, Refusal> {
-    let request = within(v1::CheckpointRequest {}, ORDINARY);
+/// The latest cosigned checkpoint of a node's own log, or of the coordinator's; none where there is none yet.
+async fn checkpoint(client: &Client, node: Option<&NodeId>) -> Result<Option<Note>, Refusal> {
+    let node = node.map(ToString::to_string).unwrap_or_default();
+    let request = within(v1::CheckpointRequest { node }, ORDINARY);
     let answer = client.audit().checkpoint(request).await.map_err(refused)?.into_inner();
     if answer.note.is_empty() {
         return Ok(None);
@@ -236,8 +246,8 @@ async fn checkpoint(client: &Client) -> Result<Option<Note>, Refusal> {
     Note::parse(&answer.note).map(Some).or_invalid("the coordinator's checkpoint")
 }
 
-async fn write_checkpoint(globals: &Globals, out: &Path) -> Result<Answer, Refusal> {
-    let note = checkpoint(&connect(globals).await?).await?;
+async fn write_checkpoint(globals: &Globals, node: Option<&NodeId>, out: &Path) -> Result<Answer, Refusal> {
+    let note = checkpoint(&connect(globals).await?, node).await?;
     let note = note.ok_or_else(|| {
         Refusal::not_found("no checkpoint of the log was cosigned yet: two nodes must be attached")
     })?;

@@ -118,7 +118,8 @@ fn a_cosigned_checkpoint_finds_every_kind_of_tampering() {
     bench.write("log", &lines.join("\n"));
     let good = verify("log", "good.checkpoint");
     assert_eq!(good.code, 0, "{}", good.stderr);
-    let told = "cosigned   the first 6 entries, at 2023-11-14T22:13:20Z, by agent-1, service-1";
+    let told =
+        "cosigned   the first 6 entries of coordinator-1, at 2023-11-14T22:13:20Z, by agent-1, service-1";
     assert!(good.stdout.starts_with(told), "{}", good.stdout);
     // Cut, forked with a chain of its own, and edited with all its hashes made anew.
     bench.write("cut", &lines[..5].join("\n"));
@@ -147,7 +148,7 @@ fn a_cosigned_checkpoint_finds_every_kind_of_tampering() {
         ),
         ("twice", note(&lines, &[both[0], both[0]], "coordinator-1"), "1 of the manifest's agent"),
         ("eve", note(&lines, &[both[0], ("service-1", &eve)], "coordinator-1"), "1 of the manifest's agent"),
-        ("other", note(&lines, &both, "coordinator-2"), "no coordinator's log"),
+        ("other", note(&lines, &both, "coordinator-2"), "which is no log of"),
         ("bent", note(&lines, &both, "coordinator-1").replace("\n7\n", "\n6\n"), "does not hold"),
     ] {
         bench.write(name, &text);
@@ -168,4 +169,41 @@ fn a_cosigned_checkpoint_finds_every_kind_of_tampering() {
     assert_eq!(checked.code, 0, "{}", checked.stderr);
     assert!(checked.stdout.contains("\"n\":3"));
     assert_ne!(prove(7, "late.json").code, 0, "it came after what was cosigned");
+}
+
+#[test]
+fn a_nodes_own_log_counts_under_its_own_line_and_that_of_others() {
+    let bench = Bench::new();
+    let keys = manifest(&bench);
+    let lines = exported(5);
+    bench.write("log", &lines.join("\n"));
+    bench.write("cut", &lines[..3].join("\n"));
+    let (agent, service) = (("agent-1", &keys[0]), ("service-1", &keys[1]));
+    let verify = |log: &str, text: &str| {
+        bench.write("node.checkpoint", text);
+        let known = ["--cosigned", "node.checkpoint", "--manifest", "manifest.yaml"];
+        bench.run(&[&["audit", "verify", log][..], &known].concat())
+    };
+    for origin in ["service-1", "service-1/1700000000000"] {
+        let good = note(&lines[..4], &[service, agent], origin);
+        let verified = verify("log", &good);
+        assert_eq!(verified.code, 0, "{}", verified.stderr);
+        let told = "cosigned   the first 4 entries of service-1, at 2023-11-14T22:13:20Z, by agent-1\n";
+        assert!(verified.stdout.starts_with(told), "{}", verified.stdout);
+        assert!(verify("cut", &good).stderr.contains("truncated"));
+    }
+    let eve = NodeKey::generate(&mut OsRng);
+    for (text, words) in [
+        (note(&lines, &[agent], "service-1"), "service-1 did not sign it"),
+        (note(&lines, &[("service-1", &eve), agent], "service-1"), "service-1 did not sign it"),
+        (
+            note(&lines, &[service], "service-1"),
+            "0 of the manifest's agent and service nodes cosigned it, 1 must",
+        ),
+        (note(&lines, &[service, agent], "service-1/0"), "which is no log of"),
+    ] {
+        let refused = verify("log", &text);
+        assert_eq!(refused.code, 4, "{words}");
+        assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+    }
 }

@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::node::Node;
 use crate::ops;
+use crate::own_log;
 use crate::witness;
 
 /// Papers that may wait, each below a frame's size.
@@ -22,6 +23,8 @@ pub(super) enum Paper {
     Activation(v1::Activation),
     Hold(v1::StartSign),
     Cosign(v1::Cosign),
+    AskLog(v1::AskLog),
+    Witnessed(v1::LogNote),
 }
 
 /// The papers of one stream. Ends with it; what is already being synced is finished.
@@ -73,6 +76,11 @@ fn process(node: &Node, paper: Paper) -> Option<Frame> {
         Paper::Manifest(document) => Frame::Document(ops::manifest::run(node, document)),
         Paper::Freeze(document) => Frame::Document(ops::freeze::run(node, document)),
         Paper::Cosign(asked) => Frame::Cosigned(witness::run(node, &asked)),
+        Paper::AskLog(asked) => Frame::Log(own_log::show(node, &asked)),
+        Paper::Witnessed(brought) => {
+            own_log::witnessed(node, &brought);
+            return None;
+        }
         Paper::Activation(activation) => Frame::Activation(ops::activate::run(node, activation)),
         Paper::Hold(start) => {
             ops::hold::run(node, start);

@@ -126,6 +126,8 @@ impl Stream {
             Frame::Activation(activation) => Paper::Activation(activation),
             Frame::Hold(start) => Paper::Hold(start),
             Frame::Cosign(asked) => Paper::Cosign(asked),
+            Frame::Log(asked) => Paper::AskLog(asked),
+            Frame::Witnessed(brought) => Paper::Witnessed(brought),
         };
         paperwork.offer(paper)
     }

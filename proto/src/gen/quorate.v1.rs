@@ -3809,8 +3809,12 @@ pub struct ListEntriesResponse {
     #[prost(uint64, tag = "2")]
     pub next: u64,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CheckpointRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckpointRequest {
+    /// The node whose own log is meant; empty for the coordinator's.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckpointResponse {
     /// C2SP signed note with cosignatures; empty where there is none yet.
@@ -3819,6 +3823,24 @@ pub struct CheckpointResponse {
     /// How many entries it is over.
     #[prost(uint64, tag = "2")]
     pub size: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProveRequest {
+    /// The entry's number, from 1.
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProveResponse {
+    /// The canonical text that was hashed.
+    #[prost(string, tag = "1")]
+    pub entry: ::prost::alloc::string::String,
+    /// From its leaf to the root of the checkpoint (RFC 6962 inclusion proof), 32 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub path: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// C2SP signed note with cosignatures, as Checkpoint answers it.
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod audit_service_client {
@@ -3960,7 +3982,7 @@ pub mod audit_service_client {
                 .insert(GrpcMethod::new("quorate.v1.AuditService", "List"));
             self.inner.unary(req, path, codec).await
         }
-        /// The latest checkpoint of the log that two nodes or more cosigned.
+        /// The latest checkpoint of the log that two nodes or more cosigned; or of a node's own log, that others cosigned.
         pub async fn checkpoint(
             &mut self,
             request: impl tonic::IntoRequest<super::CheckpointRequest>,
@@ -3983,6 +4005,28 @@ pub mod audit_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("quorate.v1.AuditService", "Checkpoint"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// That an entry is in the log of that checkpoint. Unavailable for one that came after it: ask again later.
+        pub async fn prove(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ProveRequest>,
+        ) -> std::result::Result<tonic::Response<super::ProveResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/quorate.v1.AuditService/Prove",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("quorate.v1.AuditService", "Prove"));
             self.inner.unary(req, path, codec).await
         }
         /// Entries from one on, and then each as it is appended, without a gap. A reader that does not keep up is let go, as is
@@ -4039,7 +4083,7 @@ pub mod audit_service_server {
             tonic::Response<super::ListEntriesResponse>,
             tonic::Status,
         >;
-        /// The latest checkpoint of the log that two nodes or more cosigned.
+        /// The latest checkpoint of the log that two nodes or more cosigned; or of a node's own log, that others cosigned.
         async fn checkpoint(
             &self,
             request: tonic::Request<super::CheckpointRequest>,
@@ -4047,6 +4091,11 @@ pub mod audit_service_server {
             tonic::Response<super::CheckpointResponse>,
             tonic::Status,
         >;
+        /// That an entry is in the log of that checkpoint. Unavailable for one that came after it: ask again later.
+        async fn prove(
+            &self,
+            request: tonic::Request<super::ProveRequest>,
+        ) -> std::result::Result<tonic::Response<super::ProveResponse>, tonic::Status>;
         /// Server streaming response type for the WatchEvents method.
         type WatchEventsStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::WatchEventsResponse, tonic::Status>,
@@ -4259,6 +4308,50 @@ pub mod audit_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CheckpointSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/quorate.v1.AuditService/Prove" => {
+                    #[allow(non_camel_case_types)]
+                    struct ProveSvc<T: AuditService>(pub Arc<T>);
+                    impl<
+                        T: AuditService,
+                    > tonic::server::UnaryService<super::ProveRequest> for ProveSvc<T> {
+                        type Response = super::ProveResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ProveRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AuditService>::prove(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ProveSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -5210,7 +5303,7 @@ pub mod ceremony_service_server {
 /// From a node.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NodeFrame {
-    #[prost(oneof = "node_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "node_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
     pub frame: ::core::option::Option<node_frame::Frame>,
 }
 /// Nested message and enum types in `NodeFrame`.
@@ -5237,6 +5330,8 @@ pub mod node_frame {
         Pool(super::PoolChange),
         #[prost(message, tag = "10")]
         Cosigned(super::Cosigned),
+        #[prost(message, tag = "11")]
+        Log(super::NodeLog),
     }
 }
 /// To a node.
@@ -5244,7 +5339,7 @@ pub mod node_frame {
 pub struct RelayFrame {
     #[prost(
         oneof = "relay_frame::Frame",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14"
     )]
     pub frame: ::core::option::Option<relay_frame::Frame>,
 }
@@ -5277,6 +5372,10 @@ pub mod relay_frame {
         Hold(super::StartSign),
         #[prost(message, tag = "12")]
         Cosign(super::Cosign),
+        #[prost(message, tag = "13")]
+        Log(super::AskLog),
+        #[prost(message, tag = "14")]
+        Witnessed(super::LogNote),
     }
 }
 /// The first frame of a node.
@@ -5597,10 +5696,10 @@ pub struct DocumentAck {
     #[prost(uint64, tag = "7")]
     pub waits_until_ms: u64,
 }
-/// A checkpoint of the coordinator's log, to be cosigned by a node that finds that it continues what it cosigned before.
+/// A checkpoint of a log, to be cosigned by a node that finds that it continues what it cosigned before.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cosign {
-    /// C2SP tlog-checkpoint: three lines.
+    /// Of the coordinator's log: C2SP tlog-checkpoint, three lines. Of a node's: a C2SP signed note with that node's line.
     #[prost(string, tag = "1")]
     pub checkpoint: ::prost::alloc::string::String,
     /// The size the proof begins at: what the node cosigned last, 0 the first time.
@@ -5609,6 +5708,11 @@ pub struct Cosign {
     /// RFC 6962 consistency proof, 32 bytes each.
     #[prost(bytes = "vec", repeated, tag = "3")]
     pub proof: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Of a node's log: its last entry's hash, and the inclusion proof that it is that.
+    #[prost(bytes = "vec", tag = "4")]
+    pub head: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub head_proof: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 /// What a node says to that.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5627,6 +5731,50 @@ pub struct Cosigned {
     /// The size of what it cosigned last, before this.
     #[prost(uint64, tag = "5")]
     pub known: u64,
+    /// Of a node's log that is not what it cosigned last: the note of that, with the line of the node whose log it is. For that
+    /// node, to whom it proves that it once had another log.
+    #[prost(string, tag = "6")]
+    pub seen: ::prost::alloc::string::String,
+}
+/// Asks a node for a checkpoint of its own log, and for the proof that leads to it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AskLog {
+    /// The size the proof begins at; 0 for none.
+    #[prost(uint64, tag = "1")]
+    pub from: u64,
+    /// The size the proof ends at; 0 for the latest checkpoint.
+    #[prost(uint64, tag = "2")]
+    pub size: u64,
+}
+/// What a node says to that.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeLog {
+    /// What was asked.
+    #[prost(uint64, tag = "1")]
+    pub from: u64,
+    #[prost(uint64, tag = "2")]
+    pub size: u64,
+    /// Where the latest was asked for: C2SP signed note with this node's own line. Empty where its log has no tree yet.
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
+    /// RFC 6962 consistency proof, 32 bytes each; empty where there is none.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub proof: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The last entry's hash, and the inclusion proof that it is that.
+    #[prost(bytes = "vec", tag = "5")]
+    pub head: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub head_proof: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Why it shows none: its data directory is an older one.
+    #[prost(string, tag = "7")]
+    pub refused: ::prost::alloc::string::String,
+}
+/// A checkpoint of a node's own log with the cosignatures of others: brought to it to keep, or because it proves that it was
+/// put back to an older state. No answer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogNote {
+    #[prost(string, tag = "1")]
+    pub note: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod node_relay_client {

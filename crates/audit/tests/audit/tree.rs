@@ -19,6 +19,11 @@ fn roots_and_proofs_are_those_of_the_whole_log_at_every_size() {
     for after in 0..=37usize {
         let checkpoint = tree::checkpoint(&store, after as u64).unwrap();
         assert_eq!(checkpoint.hash, merkle::root(&leaves[..after]), "{after}");
+        for sequence in 0..=after + 1 {
+            let path = tree::inclusion(&store, sequence as u64, after as u64).unwrap();
+            let whole = sequence.checked_sub(1).and_then(|index| merkle::inclusion(&leaves[..after], index));
+            assert_eq!(path, whole, "entry {sequence} in {after}");
+        }
         for before in 0..=after + 1 {
             let path = tree::consistency(&store, before as u64, after as u64).unwrap();
             assert_eq!(path, merkle::consistency(&leaves[..after], before), "{before} in {after}");
