@@ -26,7 +26,8 @@ const FILE: &str = "store.redb";
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const COMMITS: &str = "commits";
-/// Records a scan within a write takes at a time.
+/// Records a scan within a write takes at first, and at most: what only looks for the first one copies no others.
+const FIRST_CHUNK: usize = 2;
 const CHUNK: usize = 32;
 /// Sealed pages only are ever in it.
 const CACHE: usize = 32 << 20;
@@ -180,10 +181,11 @@ type Record = (Vec<u8>, Vec<u8>);
 fn next(
     table: &impl ReadableTable<&'static [u8], &'static [u8]>,
     after: &Bound<Vec<u8>>,
+    most: usize,
 ) -> Result<Vec<Record>, redb::Error> {
     let records = table.range::<&[u8]>((after.as_ref().map(Vec::as_slice), Bound::Unbounded))?;
     records
-        .take(CHUNK)
+        .take(most)
         .map(|record| {
             record.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).map_err(Into::into)
         })
@@ -251,9 +253,10 @@ impl Read for RedbTxn<'_> {
 
     fn scan(&self, table: &str, prefix: &[u8], from: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         let range = Range::new(table, prefix, from)?;
-        let mut after = Bound::Included(range.start.clone());
+        let (mut after, mut most) = (Bound::Included(range.start.clone()), FIRST_CHUNK);
         loop {
-            let mut chunk = self.edit(|txn| next(&txn.open_table(RECORDS)?, &after))?;
+            let mut chunk = self.edit(|txn| next(&txn.open_table(RECORDS)?, &after, most))?;
+            most = CHUNK.min(most.saturating_mul(4));
             for (whole, value) in &chunk {
                 let Some(key) = range.strip(whole) else { return Ok(()) };
                 if visit(key, value).is_break() {
