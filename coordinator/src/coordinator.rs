@@ -132,12 +132,12 @@ impl Coordinator {
         deadline: Instant,
     ) -> Result<Vec<OwnedSemaphorePermit>, OpError> {
         let mut places = Vec::new();
-        for Seat { link, .. } in self.seats(group, roles)? {
+        for (Seat { link, .. }, role) in self.seats(group, roles)?.into_iter().zip(roles) {
             let busy = || OpError::Unavailable {
                 reason: format!("node {} is busy with other requests", link.node()),
                 nodes: vec![link.node().clone()],
             };
-            match timeout_at(deadline, link.signing_place()).await {
+            match timeout_at(deadline, link.signing_place(*role)).await {
                 Ok(Ok(place)) => places.push(place),
                 Ok(Err(_)) | Err(_) => return Err(busy()),
             }

@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt};
 use prost::Message;
 use quorate_freeze::Scope;
 use quorate_proto::v1::{self, RelayFrame, relay_frame::Frame};
-use quorate_types::{B256, NodeId, UnixMillis, WalletId};
+use quorate_types::{B256, NodeId, Role, UnixMillis, WalletId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,8 @@ const QUEUE_BYTES: usize = 16 << 20;
 /// Requests that are signed at once over one stream. A node runs 64 sessions: the others are for refilling pools and for
 /// making wallets, and one that is over here may not be quite over there.
 pub(crate) const SIGNING: usize = 40;
+/// The places that one request takes at an agent node: an agent node that hangs leaves half of its service node's to others.
+pub(crate) const AGENTS_SHARE: u32 = 2;
 /// Documents remembered for one node's stream: a bound on memory, far above the wallets of a node.
 const MAX_DOCUMENTS: usize = 1 << 20;
 
@@ -132,8 +134,9 @@ impl Link {
     }
 
     /// Waits for one of the places in which requests are signed, first come first served.
-    pub(crate) async fn signing_place(&self) -> Result<OwnedSemaphorePermit, Refused> {
-        self.signing.clone().acquire_owned().await.map_err(|_| Refused::Gone)
+    pub(crate) async fn signing_place(&self, role: Role) -> Result<OwnedSemaphorePermit, Refused> {
+        let places = if role == Role::Agent { AGENTS_SHARE } else { 1 };
+        self.signing.clone().acquire_many_owned(places).await.map_err(|_| Refused::Gone)
     }
 
     /// Queues a frame, or refuses: it never waits, so one slow node cannot hold up the others.

@@ -85,18 +85,19 @@ impl OwnLog {
         self.put_back.get().map_or(Ok(()), |reason| Err(SessionError::caller("log", reason)))
     }
 
-    /// For good: only another data directory signs again. Whether this is news.
-    fn stop_signing(&self, entries: u64) -> bool {
+    /// For good: only another data directory signs again.
+    fn stop_signing(&self, entries: u64) {
         metrics::gauge!("quorate_node_rolled_back").set(1.0);
         let reason = format!(
             "another node cosigned {entries} entries of this node's log, and this log does not continue them: the data \
              directory is an older one. Put the newest back, or `quorate-node restore` and `readmit`"
         );
-        tracing::error!(
-            entries,
-            "this node's data directory is not the newest: it signed a checkpoint of a later log"
-        );
-        self.put_back.set(reason).is_ok()
+        if self.put_back.set(reason).is_ok() {
+            tracing::error!(
+                entries,
+                "this node's data directory is not the newest: it signed a checkpoint of a later log"
+            );
+        }
     }
 }
 
@@ -218,7 +219,9 @@ fn cosigners(node: &Node, note: &Note) -> Result<usize, NoteError> {
 /// Nothing is signed from now on, synced or not.
 fn lose(node: &Node, note: &Note) -> Result<(), BroughtError> {
     let size = note.checkpoint.size;
-    if !node.own_log.stop_signing(size) {
+    node.own_log.stop_signing(size);
+    // It comes again where it could not be written before.
+    if node.store.get(TABLE, LOST)?.is_some() {
         return Ok(());
     }
     let event = Event::new("node.rolled_back").field("entries", size);
@@ -235,7 +238,7 @@ fn keep(node: &Node, note: &Note, by: usize) -> Result<(), BroughtError> {
     let before = latest(&*node.store)?;
     let known = match &before {
         Some(before) if before.checkpoint.origin == note.checkpoint.origin => {
-            (before.checkpoint.size, cosigners(node, before)?)
+            (before.checkpoint.size, cosigners(node, before).unwrap_or(0))
         }
         _ => (0, 0),
     };
@@ -246,9 +249,25 @@ fn keep(node: &Node, note: &Note, by: usize) -> Result<(), BroughtError> {
         metrics::gauge!("quorate_node_log_cosigned_at_seconds").set(at as f64);
     }
     if (note.checkpoint.size, by) > known {
-        let ((), _synced) = update(&*node.store, |txn| txn.put(TABLE, LATEST, note.to_string().as_bytes()))?;
+        let kept = in_known_hands(node, note)?.to_string();
+        let ((), _synced) = update(&*node.store, |txn| txn.put(TABLE, LATEST, kept.as_bytes()))?;
     }
     Ok(())
+}
+
+/// The note with the lines of the manifest's nodes alone: what nobody could check today may be wrong when it can be.
+fn in_known_hands(node: &Node, note: &Note) -> Result<Note, NoteError> {
+    let pinned = node.documents.manifest();
+    let mut known = Note::new(note.checkpoint.clone());
+    let (own, others): (Vec<_>, Vec<_>) =
+        pinned.manifest().nodes().iter().partition(|entry| entry.id == node.me);
+    for entry in own.into_iter().chain(others) {
+        let hand = (&entry.id, &entry.key);
+        if let Some(line) = note.cosignature(&node.cluster, hand)? {
+            known.push(&node.cluster, hand, line);
+        }
+    }
+    Ok(known)
 }
 
 /// The latest checkpoint of this log that others cosigned.

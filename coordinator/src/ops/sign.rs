@@ -111,7 +111,9 @@ async fn asked(
     group: &Group,
     deadline: Instant,
 ) -> Result<(Vec<OwnedSemaphorePermit>, Ended, Path), OpError> {
-    let places = core.signing_places(group, &SIGNERS, deadline).await?;
+    // Whoever waits longer would be asked when there is no time left to answer, and what is asked stays spent.
+    let patience = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
+    let places = core.signing_places(group, &SIGNERS, patience).await?;
     match through_the_pool(core, admitted, group, deadline).await {
         Some(ended) => Ok((places, ended, Path::Presignature)),
         None => Ok((places, session(core, admitted, group, deadline).await?, Path::Session)),

@@ -13,7 +13,7 @@ use super::rig::{
     wallet_key,
 };
 use crate::error::OpError;
-use crate::link::SIGNING;
+use crate::link::{AGENTS_SHARE, SIGNING};
 use crate::ops::get_signing::get_signing;
 use crate::ops::settle::{Settled, settle};
 
@@ -63,8 +63,8 @@ async fn more_than_a_node_takes_at_once_wait_for_a_place() {
     let (agent, _service) = rig.attach_signers(&[], &[]);
     let link = rig.core.nodes.link(&node(Role::Agent)).unwrap();
     let mut taken = Vec::new();
-    for _ in 0..SIGNING {
-        taken.push(link.signing_place().await.unwrap());
+    for _ in 0..SIGNING / AGENTS_SHARE as usize {
+        taken.push(link.signing_place(Role::Agent).await.unwrap());
     }
     let asked = rig.sign("k", payment(SMALL, PAYEE));
     tokio::pin!(asked);
@@ -73,7 +73,7 @@ async fn more_than_a_node_takes_at_once_wait_for_a_place() {
     taken.pop();
     signature_of(&asked.await.unwrap());
     // Who waits in vain is told that it is an outage, and has its budget back.
-    taken.push(link.signing_place().await.unwrap());
+    taken.push(link.signing_place(Role::Agent).await.unwrap());
     let busy = rig.sign("later", payment(SMALL, PAYEE)).await.unwrap_err();
     assert!(matches!(&busy, OpError::Unavailable { nodes, .. } if nodes == &[node(Role::Agent)]), "{busy}");
     assert_eq!((agent.sessions(), spent(&rig)), (1, U256::from(SMALL)));

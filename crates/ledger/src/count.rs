@@ -85,7 +85,8 @@ pub(crate) fn take(
     totals::remove(txn, what, (at, origin), &found)
 }
 
-/// Sums up what was counted before there were totals, once.
+/// Sums up what was counted before there were totals, once. The records are written anew, so that software that keeps none
+/// refuses them, and counts nothing beside the totals where somebody goes back to it.
 pub(crate) fn catch_up(txn: &mut dyn Txn, what: (&WalletId, Counted)) -> Result<(), LedgerError> {
     let (wallet, counted) = what;
     if totals::exist(txn, wallet, counted)? {
@@ -97,8 +98,11 @@ pub(crate) fn catch_up(txn: &mut dyn Txn, what: (&WalletId, Counted)) -> Result<
         ControlFlow::Continue(())
     })?;
     for (origin, Past { at, amount, payee }) in rows {
+        let counts = Counts { amount, payee };
+        let table = table(counted);
+        txn.put(table, &place(wallet, counted, at, origin), &encode(table, &counts)?)?;
         remember(txn, wallet, (at, origin))?;
-        totals::add(txn, what, (at, origin), &Counts { amount, payee })?;
+        totals::add(txn, what, (at, origin), &counts)?;
     }
     Ok(())
 }

@@ -17,9 +17,9 @@ pub const MAX_SIGNATURES: usize = 16;
 pub const MAX_SIGNATURE_BYTES: usize = 16 * 1024;
 
 /// How far a document's number (a manifest's or policy's version, an order's sequence) may lie beyond the last one seen: more
-/// than anybody misses, and than a date with its minutes. Without a bound whoever can sign once could take the last number
+/// than anybody misses, and than the time in milliseconds. Without a bound whoever can sign once could take the last number
 /// there is, and nothing could ever come after it.
-pub const MAX_LEAP: u64 = 1 << 40;
+pub const MAX_LEAP: u64 = 1 << 42;
 
 /// What a document is for. A signature made for one kind is none for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

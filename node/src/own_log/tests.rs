@@ -8,7 +8,7 @@ use quorate_session::{LogCheckpoint, Note};
 use quorate_store::{Store, update};
 use quorate_types::{B256, Role};
 
-use super::{latest, show, witnessed};
+use super::{in_known_hands, latest, show, witnessed};
 use crate::node::Node;
 use crate::restored::Mark;
 use crate::sessions::SessionError;
@@ -67,6 +67,13 @@ fn the_latest_that_others_cosigned_is_kept_and_outlives_a_restart() {
     both.push(&cold.cluster, (&cold.me, &cold.key.public()), line);
     witnessed(&node, &v1::LogNote { note: both.to_string() });
     assert_eq!(latest(&*store).unwrap(), Some(both));
+    // A line that nobody can check today, by whoever may be in the manifest tomorrow, is not kept.
+    let stranger = Cluster::new().node(Role::Cold, &memory());
+    let name: quorate_types::NodeId = "cold-2".parse().unwrap();
+    let mut with = Note::parse(&first.note).unwrap();
+    let other = LogCheckpoint { size: 1, ..with.checkpoint.clone() };
+    with.push(&node.cluster, (&name, &stranger.key.public()), stranger.key.cosign(&other, 7));
+    assert_eq!(in_known_hands(&node, &with).unwrap().to_string(), first.note);
     log_more(&node, 3, "x");
     let later = cosigned(&node, &agent, size);
     witnessed(&node, &later);
