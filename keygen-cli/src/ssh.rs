@@ -97,7 +97,7 @@ pub(crate) fn to_pb(document: SignedDocument) -> quorate_proto::v1::SignedDocume
 }
 
 /// The armored signatures of a file.
-fn armors(path: &Path) -> Result<Vec<String>, Refusal> {
+pub(crate) fn armors(path: &Path) -> Result<Vec<String>, Refusal> {
     split_signatures(&files::read_text(path)?).or_invalid(path.display())
 }
 

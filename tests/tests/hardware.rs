@@ -6,7 +6,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use quorate_manifest::Namespace;
 use quorate_tests::{Cluster, WALLET, World, golden, programs};
 use quorate_types::Role;
 
@@ -26,9 +25,9 @@ fn reseal_to(world: World, recipient: &str) -> World {
     let text = fs::read_to_string(world.path("manifest.yaml")).unwrap();
     let old = world.recovery().to_public().to_string();
     let text = text.replace("version: 1\n", "version: 2\n").replace(&old, recipient);
-    let signature = world.sign(text.as_bytes(), Namespace::Manifest);
-    fs::write(world.path("manifest.yaml"), text).unwrap();
-    fs::write(world.path("manifest.sig"), signature).unwrap();
+    let next = world.next_manifest(&text, &["operator", "operator-2"]);
+    fs::write(world.path("manifest.yaml"), next.body).unwrap();
+    fs::write(world.path("manifest.sig"), next.signatures.concat()).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async { Cluster::start(world).await.stop().await })
 }

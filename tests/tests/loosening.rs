@@ -52,7 +52,7 @@ async fn where_one_operator_may_replace_the_others_no_wallet_is_promised_a_delay
     let next = next.replace("version: 1", "version: 2").replace(", manifests: 2", "");
     let alone = cluster.world.next_manifest(&next, &["operator"]);
     let refused = cluster.apply_manifest(&alone).await.unwrap_err();
-    assert!(refused.message().contains("2 operators"), "{refused}");
+    assert!(refused.message().contains("2 signers must agree"), "{refused}");
     cluster.apply_manifest(&cluster.world.next_manifest(&next, &["operator", "operator-2"])).await.unwrap();
     let refused = cluster.create_guarded_wallet(GUARDED, 60).await.unwrap_err();
     assert!(refused.message().contains("loosening_delay_s"), "{refused}");

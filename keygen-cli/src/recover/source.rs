@@ -11,6 +11,7 @@ use quorate_types::{Address, WalletId};
 use super::party::Opener;
 use crate::files;
 use crate::refusal::{OrRefuse, Refusal};
+use crate::ssh;
 
 /// The index's name in a package directory.
 const INDEX: &str = "index.jsonl";
@@ -85,8 +86,9 @@ impl Trust {
     /// The manifest, signed by a quorum of the given roots.
     pub(crate) fn manifest(&self) -> Result<Pinned, Refusal> {
         let body = files::read(&self.manifest)?;
-        let signatures = self.manifest_signature.iter().map(|path| files::read_text(path));
-        let signatures = signatures.collect::<Result<_, _>>()?;
+        // One file holds those of several operators, as `quorate manifest sign` writes them.
+        let signatures = self.manifest_signature.iter().map(|path| ssh::armors(path));
+        let signatures = signatures.collect::<Result<Vec<_>, _>>()?.concat();
         let root =
             |path: &PathBuf| files::read_text(path)?.trim().parse::<PersonKey>().or_invalid(path.display());
         let roots = self.root.iter().map(root).collect::<Result<Vec<_>, _>>()?;
