@@ -85,10 +85,8 @@ fn of_its_own(pinned: &Pinned, node: &NodeId, text: &str) -> Option<Note> {
     let entry = pinned.manifest().node(node)?;
     let shown = Note::parse(text).ok()?;
     shown.checkpoint.node_log(cluster, [node])?;
-    let line = shown.cosignature(cluster, (node, &entry.key)).ok()??;
-    let mut note = Note::new(shown.checkpoint);
-    note.push(cluster, (node, &entry.key), line);
-    Some(note)
+    let own = shown.only(cluster, [(node, &entry.key)]).ok()?;
+    own.cosigned_at().is_some().then_some(own)
 }
 
 /// What a witness says to a checkpoint.

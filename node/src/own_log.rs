@@ -8,14 +8,16 @@
 //! for.
 
 use std::cmp::Ordering;
+use std::iter::once;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use quorate_audit::{AuditError, Event, tree};
+use quorate_manifest::Pinned;
 use quorate_proto::v1;
-use quorate_session::{LogCheckpoint, Note, NoteError, node_log_origin};
+use quorate_session::{LogCheckpoint, NodePublicKey, Note, NoteError, node_log_origin};
 use quorate_store::{Read, StoreError, update};
-use quorate_types::{B256, UnixMillis};
+use quorate_types::{B256, NodeId, UnixMillis};
 use tokio_util::sync::CancellationToken;
 
 use crate::node::Node;
@@ -212,8 +214,16 @@ fn believed(node: &Node, note: &Note) -> Result<(UnixMillis, usize), BroughtErro
 
 fn cosigners(node: &Node, note: &Note) -> Result<usize, NoteError> {
     let pinned = node.documents.manifest();
+    Ok(note.cosigners(&node.cluster, others(node, &pinned))?.len())
+}
+
+/// The manifest's other nodes, by name and key.
+fn others<'a>(
+    node: &'a Node,
+    pinned: &'a Pinned,
+) -> impl Iterator<Item = (&'a NodeId, &'a NodePublicKey)> + use<'a> {
     let others = pinned.manifest().nodes().iter().filter(|entry| entry.id != node.me);
-    Ok(note.cosigners(&node.cluster, others.map(|entry| (&entry.id, &entry.key)))?.len())
+    others.map(|entry| (&entry.id, &entry.key))
 }
 
 /// Nothing is signed from now on, synced or not.
@@ -257,17 +267,8 @@ fn keep(node: &Node, note: &Note, by: usize) -> Result<(), BroughtError> {
 
 /// The note with the lines of the manifest's nodes alone: what nobody could check today may be wrong when it can be.
 fn in_known_hands(node: &Node, note: &Note) -> Result<Note, NoteError> {
-    let pinned = node.documents.manifest();
-    let mut known = Note::new(note.checkpoint.clone());
-    let (own, others): (Vec<_>, Vec<_>) =
-        pinned.manifest().nodes().iter().partition(|entry| entry.id == node.me);
-    for entry in own.into_iter().chain(others) {
-        let hand = (&entry.id, &entry.key);
-        if let Some(line) = note.cosignature(&node.cluster, hand)? {
-            known.push(&node.cluster, hand, line);
-        }
-    }
-    Ok(known)
+    let (pinned, own) = (node.documents.manifest(), node.key.public());
+    note.only(&node.cluster, once((&node.me, &own)).chain(others(node, &pinned)))
 }
 
 /// The latest checkpoint of this log that others cosigned.

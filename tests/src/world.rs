@@ -185,26 +185,25 @@ impl World {
 
     /// A later manifest, signed by these operators: `operator`, `operator-2`.
     pub fn next_manifest(&self, yaml: &str, signers: &[&str]) -> SignedDocument {
-        let sign = |name: &&str| {
-            let key = PrivateKey::read_openssh_file(&self.path(name)).unwrap();
-            quorate_manifest::sign(yaml.as_bytes(), Namespace::Manifest, &key).unwrap()
-        };
-        SignedDocument { body: yaml.as_bytes().to_vec(), signatures: signers.iter().map(sign).collect() }
+        self.signed(yaml, Namespace::Manifest, signers)
     }
 
     /// A policy, signed by the operator.
     pub fn policy(&self, yaml: &str) -> SignedDocument {
-        let signature = self.sign(yaml.as_bytes(), Namespace::Policy);
-        SignedDocument { body: yaml.as_bytes().to_vec(), signatures: vec![signature] }
+        self.signed(yaml, Namespace::Policy, &["operator"])
+    }
+
+    fn signed(&self, yaml: &str, namespace: Namespace, signers: &[&str]) -> SignedDocument {
+        let sign = |name: &&str| {
+            let key = PrivateKey::read_openssh_file(&self.path(name)).unwrap();
+            quorate_manifest::sign(yaml.as_bytes(), namespace, &key).unwrap()
+        };
+        SignedDocument { body: yaml.as_bytes().to_vec(), signatures: signers.iter().map(sign).collect() }
     }
 
     /// A policy that both operators signed.
     pub fn policy_of_both(&self, yaml: &str) -> SignedDocument {
-        let mut document = self.policy(yaml);
-        let second = PrivateKey::read_openssh_file(&self.path("operator-2")).unwrap();
-        let signature = quorate_manifest::sign(yaml.as_bytes(), Namespace::Policy, &second).unwrap();
-        document.signatures.push(signature);
-        document
+        self.signed(yaml, Namespace::Policy, &["operator", "operator-2"])
     }
 
     /// Issues and saves a certificate, and loads it.

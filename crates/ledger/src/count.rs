@@ -8,7 +8,7 @@ use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
 use crate::origin::{self, counted_at, remember};
-use crate::record::{DENIED, SIGNATURES, SPENDS, decode, decode_version, encode, key_of};
+use crate::record::{DENIED, SIGNATURES, SPENDS, decode, decode_version, encode, key_of, timed_key};
 use crate::{LedgerError, totals};
 
 /// The record of one count. In version 1 a spend was its amount alone, and signatures were not counted. What is older than
@@ -46,9 +46,8 @@ fn prefix(wallet: &WalletId, counted: Counted) -> Vec<u8> {
     }
 }
 
-/// `prefix | time, 8 bytes big-endian | origin hash, 32 bytes`: keys of one prefix ascend by time.
 pub(crate) fn place(wallet: &WalletId, counted: Counted, at: UnixMillis, origin: B256) -> Vec<u8> {
-    [prefix(wallet, counted).as_slice(), &at.to_be_bytes(), origin.as_slice()].concat()
+    timed_key(&prefix(wallet, counted), at, origin)
 }
 
 /// Counts one thing at one place.

@@ -1,5 +1,6 @@
 //! How keys and records are written: length-prefixed fields, and a version byte before postcard.
 
+use quorate_types::{B256, UnixMillis};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -45,6 +46,11 @@ pub(crate) fn key_of(fields: &[&[u8]]) -> Vec<u8> {
         key.extend_from_slice(field);
     }
     key
+}
+
+/// `prefix | time, 8 bytes big-endian | origin hash, 32 bytes`: keys of one prefix ascend by time.
+pub(crate) fn timed_key(prefix: &[u8], at: UnixMillis, origin: B256) -> Vec<u8> {
+    [prefix, &at.to_be_bytes(), origin.as_slice()].concat()
 }
 
 pub(crate) fn encode<T: Serialize>(table: &'static str, record: &T) -> Result<Vec<u8>, LedgerError> {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::LedgerError;
 use crate::count::{Counts, name};
-use crate::record::{TOTALS, decode, encode, key_of};
+use crate::record::{TOTALS, decode, encode, key_of, timed_key};
 
 #[derive(Serialize, Deserialize)]
 struct Link {
@@ -49,7 +49,7 @@ impl Whose {
     }
 }
 
-/// The head's key, and the prefix of the links': time, 8 bytes big-endian, and origin follow.
+/// The head's key, and the prefix of the links'.
 fn chain(wallet: &WalletId, counted: Counted, whose: Whose) -> Vec<u8> {
     key_of(&[wallet.as_str().as_bytes(), name(counted).as_bytes(), whose.as_bytes()])
 }
@@ -111,7 +111,7 @@ pub(crate) fn add(
     counts: &Counts,
 ) -> Result<(), LedgerError> {
     for chain in both(wallet, counted, counts.payee) {
-        let key = [&chain, &at.to_be_bytes()[..], origin.as_slice()].concat();
+        let key = timed_key(&chain, at, origin);
         let later = links(txn, &chain, &key, usize::MAX)?;
         let total = head(txn, &chain)?.unwrap_or_default();
         let before = match later.first() {
@@ -133,7 +133,7 @@ pub(crate) fn remove(
     counts: &Counts,
 ) -> Result<(), LedgerError> {
     for chain in both(wallet, counted, counts.payee) {
-        let key = [&chain, &at.to_be_bytes()[..], origin.as_slice()].concat();
+        let key = timed_key(&chain, at, origin);
         let mut later = links(txn, &chain, &key, usize::MAX)?.into_iter();
         match later.next() {
             Some((first, link)) if first == key && link.amount == counts.amount => {
@@ -170,7 +170,7 @@ pub(crate) fn drop_first(
     payee: Option<Address>,
 ) -> Result<(), LedgerError> {
     for chain in both(wallet, counted, payee) {
-        txn.delete(TOTALS, &[&chain, &at.to_be_bytes()[..], origin.as_slice()].concat())?;
+        txn.delete(TOTALS, &timed_key(&chain, at, origin))?;
     }
     Ok(())
 }

@@ -202,6 +202,24 @@ impl Note {
         Ok(found)
     }
 
+    /// The same with the lines of these nodes alone, in their order: none that cannot be checked.
+    ///
+    /// # Errors
+    /// As [`Self::cosignature`].
+    pub fn only<'a>(
+        &self,
+        cluster: &ClusterId,
+        nodes: impl IntoIterator<Item = (&'a NodeId, &'a NodePublicKey)>,
+    ) -> Result<Self, NoteError> {
+        let mut only = Self::new(self.checkpoint.clone());
+        for hand in nodes {
+            if let Some(line) = self.cosignature(cluster, hand)? {
+                only.push(cluster, hand, line);
+            }
+        }
+        Ok(only)
+    }
+
     /// The nodes that cosigned it, by the keys of `nodes`. Lines under keys that are not among them say nothing.
     ///
     /// # Errors
