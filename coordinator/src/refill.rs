@@ -24,6 +24,8 @@ use crate::why::why;
 const TICK: Duration = Duration::from_secs(1);
 /// After a change, how long others are waited for: looking at all wallets for each of them would be too often.
 const GATHER: Duration = Duration::from_millis(100);
+/// And at least so many times what the last look took: with many wallets it stays a small part of one core.
+const GATHER_LOOKS: u32 = 20;
 /// Longest presigning session.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// The pause after a first failure; it doubles up to the longest.
@@ -54,13 +56,15 @@ pub(crate) async fn run(core: Arc<Coordinator>, stop: CancellationToken) {
     }
     let mut state = State::default();
     loop {
+        let began = Instant::now();
         while let Some(wallet) = state.neediest(&core) {
             state.start(&core, wallet);
         }
+        let gather = GATHER.max(began.elapsed().saturating_mul(GATHER_LOOKS));
         let sessions = &mut state.sessions;
         let change = async {
             core.pools.change().await;
-            sleep(GATHER).await;
+            sleep(gather).await;
         };
         let ended = tokio::select! {
             () = stop.cancelled() => return,

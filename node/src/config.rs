@@ -13,6 +13,10 @@ use serde::Deserialize;
 
 use crate::asking::AskingConfig;
 
+mod presignatures;
+
+pub use presignatures::PresignaturesConfig;
+
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -138,39 +142,6 @@ const fn default_presign_threads() -> usize {
     1
 }
 
-/// Presignatures kept ready, in memory only.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PresignaturesConfig {
-    /// Most for one wallet and pair of nodes, 0 to 1024.
-    pub per_pair: usize,
-    /// Seconds each is kept, 10 to 86400.
-    pub ttl_s: u64,
-    /// Most memory they take together, in MiB, 1 to 4096. One takes about 2 KiB.
-    pub memory_mib: usize,
-}
-
-impl Default for PresignaturesConfig {
-    fn default() -> Self {
-        Self { per_pair: 32, ttl_s: 1800, memory_mib: 64 }
-    }
-}
-
-impl PresignaturesConfig {
-    fn check(&self) -> Result<(), ConfigError> {
-        if self.per_pair > 1024 {
-            return Err(invalid("presignatures.per_pair", "must be 0 to 1024"));
-        }
-        if !(10..=86_400).contains(&self.ttl_s) {
-            return Err(invalid("presignatures.ttl_s", "must be 10 to 86400"));
-        }
-        if !(1..=4096).contains(&self.memory_mib) {
-            return Err(invalid("presignatures.memory_mib", "must be 1 to 4096"));
-        }
-        Ok(())
-    }
-}
-
 /// What only a cold node has.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -253,7 +224,7 @@ impl Config {
         if !(1..=64).contains(&self.threads.presign) {
             return Err(invalid("threads.presign", "must be 1 to 64"));
         }
-        self.presignatures.check()?;
+        self.presignatures.check(self.dev)?;
         if !(100..=60_000).contains(&self.connect_timeout_ms) {
             return Err(invalid("connect_timeout_ms", "must be 100 to 60000"));
         }
@@ -368,7 +339,8 @@ health: 127.0.0.1:0
         assert!(matches!(&config.kek, KekConfig::File { file } if file == Path::new("/etc/quorate/kek")));
         assert_eq!((config.primes.pool, config.threads.maths, config.dev), (1, 2, false));
         assert_eq!(config.threads.presign, 1);
-        assert_eq!(config.presignatures, PresignaturesConfig { per_pair: 32, ttl_s: 1800, memory_mib: 64 });
+        assert_eq!(config.presignatures, PresignaturesConfig::default());
+        assert!(!config.presignatures.dealt);
     }
 
     #[test]
@@ -388,6 +360,7 @@ health: 127.0.0.1:0
             ("health:", "threads: {maths: 0}\nhealth:", "threads.maths"),
             ("health:", "threads: {maths: 1, presign: 0}\nhealth:", "threads.presign"),
             ("health:", "presignatures: {per_pair: 1025}\nhealth:", "presignatures.per_pair"),
+            ("health:", "presignatures: {dealt: true}\nhealth:", "presignatures.dealt"),
             ("health:", "presignatures: {ttl_s: 9}\nhealth:", "presignatures.ttl_s"),
             ("health:", "presignatures: {memory_mib: 0}\nhealth:", "presignatures.memory_mib"),
             ("health:", "connect_timeout_ms: 1\nhealth:", "connect_timeout_ms"),

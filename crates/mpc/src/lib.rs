@@ -7,6 +7,8 @@
 
 mod aux_info;
 mod blame;
+#[cfg(feature = "dev-primes")]
+mod dealt;
 mod dev_primes;
 mod error;
 #[cfg(feature = "fixtures")]
@@ -22,6 +24,8 @@ mod tables;
 mod wire;
 
 pub use aux_info::{AuxError, GroupAux, generate_aux};
+#[cfg(feature = "dev-primes")]
+pub use dealt::deal_presignature;
 pub use error::{Fault, MpcError};
 pub use keygen::generate_key;
 pub use prehashed::{Prehashed, generate_prehashed};

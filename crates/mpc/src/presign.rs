@@ -7,7 +7,8 @@
 use cggmp24::signing::PresignaturePublicData;
 use cggmp24::supported_curves::Secp256k1;
 use cggmp24::{DataToSign, ExecutionId};
-use generic_ec::Scalar;
+use generic_ec::coords::{AlwaysHasAffineX, HasAffineXAndParity};
+use generic_ec::{NonZero, Scalar};
 use quorate_intent::SigningDigest;
 use quorate_types::{B256, PartyIndex, PublicKey, Signature};
 use rand_core::OsRng;
@@ -76,12 +77,7 @@ pub async fn generate_presignature(
     if public.commitments.len() != party.participants.len() {
         return Err(MpcError::Bug("presignature has the wrong number of commitments".to_owned()));
     }
-    Ok(Presignature {
-        secret,
-        public,
-        participants: party.participants.to_vec(),
-        public_key: share.public_key,
-    })
+    Ok(Presignature::from_parts(secret, public, (party.participants, share)))
 }
 
 /// This party's position in the session, and what checks its peers' range proofs.
@@ -95,6 +91,14 @@ pub(crate) fn ready(party: &Party<'_>, share: &SigningShare) -> Result<(u16, Ran
 }
 
 impl Presignature {
+    pub(crate) fn from_parts(
+        secret: cggmp24::Presignature<Secp256k1>,
+        public: PresignaturePublicData<Secp256k1>,
+        (participants, share): (&[PartyIndex], &SigningShare),
+    ) -> Self {
+        Self { secret, public, participants: participants.to_vec(), public_key: share.public_key }
+    }
+
     /// Makes this party's contribution to a signature over `digest`, consuming the presignature. What remains can
     /// check a peer's contribution and combine, and nothing else.
     pub fn issue(self, digest: &SigningDigest) -> (PartialSignature, Combiner) {
@@ -143,7 +147,8 @@ pub struct Combiner {
 
 impl Combiner {
     /// Combines the contributions of all participants, in ascending order of party, and verifies the result against
-    /// the wallet's public key: low-s, with its recovery id.
+    /// the wallet's public key: low-s, with its recovery id. Where it verifies, every contribution was right; each is looked
+    /// at by itself where it does not ([CGGMP24] figure 10: output, or else the identification of who is at fault).
     ///
     /// # Errors
     /// [`MpcError::Peer`] naming the first party whose contribution is wrong.
@@ -154,14 +159,22 @@ impl Combiner {
                 reason: "must be one per participant, in order",
             });
         }
-        let parts: Vec<_> = partials.iter().map(|(_, partial)| partial.0).collect();
-        // The library checks each of them, and does not say which one is wrong.
-        let Some(signature) = cggmp24::PartialSignature::combine(&parts, &self.public, self.data) else {
-            return Err(self.wrong(partials));
-        };
-        let (r, s) = (signature.r.to_be_bytes(), signature.s.to_be_bytes());
-        Signature::verified(B256::from_slice(&r), B256::from_slice(&s), self.digest, self.public_key)
-            .map_err(|error| MpcError::Bug(error.to_string()))
+        let sum = self.sum(partials);
+        let verified = sum.and_then(|sum| Signature::from_bytes(&sum, self.digest, self.public_key).ok());
+        verified.ok_or_else(|| self.wrong(partials))
+    }
+
+    /// The signature as 65 bytes, if they are all right.
+    fn sum(&self, partials: &[(PartyIndex, PartialSignature)]) -> Option<[u8; 65]> {
+        let (x, parity) = self.public.Gamma.x_and_parity()?;
+        let r = NonZero::from_scalar(x.to_scalar())?;
+        let s: Scalar<_> = partials.iter().map(|(_, partial)| partial.0.sigma).sum();
+        let s = NonZero::from_scalar(s)?;
+        let sum = cggmp24::Signature::<Secp256k1>::from_raw_parts(r, s).normalize_s();
+        let odd = parity.is_odd() ^ (sum.s != s);
+        let mut bytes = [27 + u8::from(odd); 65];
+        sum.write_to_slice(bytes.get_mut(..64)?);
+        Some(bytes)
     }
 
     fn wrong(&self, partials: &[(PartyIndex, PartialSignature)]) -> MpcError {
@@ -185,12 +198,11 @@ fn check_partial(
     partial: &PartialSignature,
     data: DataToSign<Secp256k1>,
 ) -> Result<(), MpcError> {
-    use generic_ec::coords::HasAffineX;
     let position = participants.iter().position(|index| *index == from);
     let commitment = position
         .and_then(|position| public.commitments.get(position))
         .ok_or(MpcError::Argument { field: "partials", reason: "not from a participant" })?;
-    let r = public.Gamma.x().ok_or_else(|| MpcError::Bug("nonce point has no x".to_owned()))?.to_scalar();
+    let r = public.Gamma.x().to_scalar();
     let expected = data.to_scalar() * commitment.tilde_Delta + r * commitment.tilde_S;
     if partial.0.sigma * public.Gamma == expected {
         Ok(())

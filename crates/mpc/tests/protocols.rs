@@ -9,7 +9,8 @@ use common::{digest, finish, group, keygen, prehash, presign, sign};
 use futures::executor::block_on;
 use quorate_mpc::fixtures::run;
 use quorate_mpc::{
-    CoreShare, Fault, GroupAux, Moduli, Party, Primes, ProtocolKind, generate_aux, round_rules,
+    CoreShare, Fault, GroupAux, Moduli, Party, Primes, ProtocolKind, deal_presignature, generate_aux,
+    round_rules,
 };
 use quorate_types::{B256, Signature};
 
@@ -54,6 +55,28 @@ fn every_pair_signs_a_raw_digest_and_no_half_leaves_by_itself() {
         assert_eq!(Signature::from_bytes(&signature.to_bytes(), digest, key), Ok(signature));
         assert_eq!(k256_recover(&signature, digest), key.to_sec1());
     }
+}
+
+/// What the load generator signs with is a presignature like any other, but for how it came to be.
+#[test]
+fn every_pair_signs_with_dealt_presignatures() {
+    let shares = keygen();
+    let key = shares[0].public_key().unwrap();
+    let shares: Vec<_> = shares.iter().map(|share| share.to_bytes().unwrap()).collect();
+    let mut seen = BTreeSet::new();
+    for (pair, eid) in [([0, 1], 6), ([0, 2], 6), ([1, 2], 6), ([0, 1], 7)] {
+        let deal = |me: u16| {
+            let share =
+                CoreShare::from_bytes(&shares[usize::from(me)]).unwrap().with_aux(&group(me)).unwrap();
+            let party = Party { eid: &[eid; 32], me, participants: &pair };
+            (me, deal_presignature(&party, &share).unwrap())
+        };
+        let digest = digest(b"pay");
+        let signature = finish(pair.map(deal).into(), &digest).unwrap();
+        assert_eq!(Signature::from_bytes(&signature.to_bytes(), digest.digest(), key), Ok(signature));
+        seen.insert((eid, signature.to_bytes()[..32].to_vec()));
+    }
+    assert_eq!(seen.len(), 2, "one nonce for each execution id");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Tells a coordinator which presignatures are there that were made through it. Only what changed is said, and what comes
 //! and goes between two words is never said at all: a slow stream delays it and queues nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,46 +11,43 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::node::Node;
+use crate::pool::News;
 
 /// How often what is too old is looked for.
 const SWEEP: Duration = Duration::from_secs(10);
 
+/// After the first news, how long more is waited for: those who sign come first.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// Ids in one frame, both ways together.
 const FRAME: usize = 512;
-
-type Stock = BTreeSet<(WalletId, B256)>;
 
 /// Keeps the coordinator told until the handle is dropped.
 pub(super) fn keep_told(
     node: Arc<Node>,
-    coordinator: String,
+    coordinator: &str,
     out: mpsc::Sender<v1::NodeFrame>,
 ) -> AbortOnDropHandle<()> {
+    let ear = node.pool.listen(coordinator);
     AbortOnDropHandle::new(tokio::spawn(async move {
-        let mut changes = node.pool.changes();
-        let mut told = Stock::new();
         loop {
-            changes.mark_unchanged();
+            if tokio::time::timeout(SWEEP, ear.rung()).await.is_ok() {
+                tokio::time::sleep(GATHER).await;
+            }
             node.pool.sweep();
-            let held = node.pool.made_through(&coordinator);
-            for change in difference(&told, &held) {
+            for change in frames(&ear.take()) {
                 if out.send(v1::NodeFrame { frame: Some(Frame::Pool(change)) }).await.is_err() {
                     return;
                 }
             }
-            told = held;
-            // The pool lives as long as the node, so its changes do not end.
-            let _either = tokio::time::timeout(SWEEP, changes.changed()).await;
         }
     }))
 }
 
-fn difference(told: &Stock, held: &Stock) -> Vec<v1::PoolChange> {
-    let added = held.difference(told).map(|entry| (entry, true));
-    let dropped = told.difference(held).map(|entry| (entry, false));
+fn frames(news: &News) -> Vec<v1::PoolChange> {
     let mut changes: BTreeMap<&WalletId, Vec<(&B256, bool)>> = BTreeMap::new();
-    for ((wallet, id), is_added) in added.chain(dropped) {
-        changes.entry(wallet).or_default().push((id, is_added));
+    for ((wallet, id), came) in news {
+        changes.entry(wallet).or_default().push((id, *came));
     }
     let frames = changes
         .into_iter()
@@ -70,29 +67,23 @@ fn frame(wallet: &WalletId, ids: &[(&B256, bool)]) -> v1::PoolChange {
 mod tests {
     use super::*;
 
-    fn stock(entries: &[(&str, u8)]) -> Stock {
-        entries.iter().map(|(wallet, id)| (wallet.parse().unwrap(), B256::repeat_byte(*id))).collect()
-    }
-
     #[test]
-    fn only_what_changed_is_said() {
-        let before = stock(&[("a", 1), ("a", 2), ("b", 3)]);
-        assert!(difference(&before, &before).is_empty());
-        let after = stock(&[("a", 2), ("a", 4), ("b", 3), ("c", 5)]);
-        let changes = difference(&before, &after);
+    fn what_came_and_what_went_is_said_by_wallet() {
+        let entry =
+            |(wallet, id, came): (&str, u8, bool)| ((wallet.parse().unwrap(), B256::repeat_byte(id)), came);
+        let news = [("a", 1, false), ("a", 4, true), ("c", 5, true)].map(entry).into();
         let change = |wallet: &str, added: &[u8], dropped: &[u8]| {
             let ids = |ids: &[u8]| ids.iter().map(|id| vec![*id; 32]).collect();
             v1::PoolChange { wallet: wallet.to_owned(), added: ids(added), dropped: ids(dropped) }
         };
-        assert_eq!(changes, [change("a", &[4], &[1]), change("c", &[5], &[])]);
+        assert_eq!(frames(&news), [change("a", &[4], &[1]), change("c", &[5], &[])]);
+        assert!(frames(&News::new()).is_empty());
     }
 
     #[test]
     fn frames_are_bounded() {
-        let held: Stock = (0..FRAME as u64 + 1)
-            .map(|n| ("a".parse().unwrap(), B256::left_padding_from(&n.to_be_bytes())))
-            .collect();
-        let changes = difference(&Stock::new(), &held);
-        assert_eq!(changes.iter().map(|change| change.added.len()).collect::<Vec<_>>(), [FRAME, 1]);
+        let id = |n: u64| ("a".parse().unwrap(), B256::left_padding_from(&n.to_be_bytes()));
+        let news = (0..FRAME as u64 + 1).map(|n| (id(n), true)).collect();
+        assert_eq!(frames(&news).iter().map(|change| change.added.len()).collect::<Vec<_>>(), [FRAME, 1]);
     }
 }

@@ -59,7 +59,7 @@ impl Stream {
     /// Serves the stream to its end. Its sessions end with it.
     pub(super) async fn serve(mut self, node: &Arc<Node>, coordinator: &str) -> AttachError {
         let mut sessions = Sessions::new(coordinator);
-        let _stock = stock::keep_told(Arc::clone(node), coordinator.to_owned(), self.out.clone());
+        let _stock = stock::keep_told(Arc::clone(node), coordinator, self.out.clone());
         let paperwork = Paperwork::start(Arc::clone(node), self.out.clone());
         let mut beats = interval_at(Instant::now() + self.heartbeat, self.heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -100,6 +100,27 @@ pub(super) async fn presign(
     joined.run(maths, protocol).await
 }
 
+/// Has a presignature without a protocol, with nonces that anybody can compute. In dev clusters only: a configuration that asks
+/// for it is refused in others, and a build that could not make it refuses dev clusters.
+///
+/// # Errors
+/// [`SessionError`].
+#[cfg(feature = "dev")]
+pub(super) async fn deal(
+    node: &Arc<Node>,
+    wallet: &WalletId,
+    joined: &Joined<'_>,
+) -> Result<Presignature, SessionError> {
+    let share = signing_share(node, wallet).await?;
+    let (eid, me, participants) = (joined.eid(), node.role.index(), joined.indices());
+    Ok(quorate_mpc::deal_presignature(&Party { eid: &eid, me, participants: &participants }, &share)?)
+}
+
+#[cfg(not(feature = "dev"))]
+pub(super) async fn deal(_: &Arc<Node>, _: &WalletId, _: &Joined<'_>) -> Result<Presignature, SessionError> {
+    Err(SessionError::Bug("this build deals no presignatures".to_owned()))
+}
+
 async fn prehash(
     node: &Arc<Node>,
     wallet: &WalletId,

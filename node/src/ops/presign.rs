@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quorate_proto::{required, v1, v1::session_outcome::Outcome};
 use quorate_types::{B256, Role, WalletId};
 
-use super::half::presign;
+use super::half::{deal, presign};
 use crate::guard::presign_terms;
 use crate::node::Node;
 use crate::pool::{Binding, Boots, Ready};
@@ -33,7 +33,11 @@ pub(crate) async fn run(
     let binding = Binding::of(&terms).ok_or_else(incomplete)?;
     let coordinator = link.coordinator().to_owned();
     let mut joined = link.agree(node, terms).await?;
-    let presignature = presign(node, &wallet, (&mut joined, &node.background)).await?;
+    let presignature = if node.pool.dealt() {
+        deal(node, &wallet, &joined).await?
+    } else {
+        presign(node, &wallet, (&mut joined, &node.background)).await?
+    };
 
     let id = B256::from(joined.eid());
     let (peer, theirs) = joined.peer().ok_or_else(incomplete)?;

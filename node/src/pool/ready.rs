@@ -1,8 +1,12 @@
 //! One presignature with everything it is bound to.
 
+use std::sync::Arc;
+
 use quorate_mpc::Presignature;
 use quorate_session::{LastWord, Participant, Terms};
 use quorate_types::{B256, BootId, GroupId, NodeId, PublicKey, WalletId};
+
+use super::shelves::Labelled;
 
 /// What a presignature was made for. It signs for nothing else. No policy and no payload is among it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +56,7 @@ pub(crate) struct Ready {
     binding: Binding,
     boots: Boots,
     /// Through which coordinator it was made: no other is told of it, so that no two of them use it.
-    coordinator: String,
+    coordinator: Arc<str>,
     presignature: Presignature,
     last_word: LastWord,
 }
@@ -64,7 +68,7 @@ impl Ready {
         coordinator: &str,
         (presignature, last_word): (Presignature, LastWord),
     ) -> Self {
-        Self { binding, boots, coordinator: coordinator.to_owned(), presignature, last_word }
+        Self { binding, boots, coordinator: coordinator.into(), presignature, last_word }
     }
 
     pub(super) const fn binding(&self) -> &Binding {
@@ -75,12 +79,21 @@ impl Ready {
         &self.boots
     }
 
-    pub(super) fn coordinator(&self) -> &str {
+    pub(super) fn coordinator(&self) -> &Arc<str> {
         &self.coordinator
     }
 
     /// The presignature and its key, to be used now or never.
     pub(crate) fn into_parts(self) -> (Presignature, LastWord) {
         (self.presignature, self.last_word)
+    }
+}
+
+impl Labelled for Ready {
+    /// Who made it, and for which wallet.
+    type Label = (Arc<str>, WalletId);
+
+    fn label(&self) -> Self::Label {
+        (Arc::clone(&self.coordinator), self.binding.wallet.clone())
     }
 }

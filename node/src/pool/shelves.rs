@@ -6,7 +6,7 @@ use std::time::Duration;
 use quorate_types::B256;
 
 /// Things of several kinds, each with an id. The oldest goes first, whether for age or for room.
-pub(super) struct Shelves<K, T> {
+pub(super) struct Shelves<K, T: Labelled> {
     per_kind: usize,
     total: usize,
     ttl: Duration,
@@ -14,7 +14,16 @@ pub(super) struct Shelves<K, T> {
     things: BTreeMap<u64, Thing<K, T>>,
     by_id: HashMap<B256, u64>,
     arrived: u64,
-    left: u64,
+    gone: Vec<(B256, T::Label)>,
+}
+
+/// What is said of a thing that is gone.
+pub(super) trait Labelled {
+    /// What it is.
+    type Label;
+
+    /// Of this thing.
+    fn label(&self) -> Self::Label;
 }
 
 struct Thing<K, T> {
@@ -24,7 +33,7 @@ struct Thing<K, T> {
     thing: T,
 }
 
-impl<K: PartialEq, T> Shelves<K, T> {
+impl<K: PartialEq, T: Labelled> Shelves<K, T> {
     /// Empty shelves for `per_kind` things of one kind and `total` in all, for `ttl_ms` milliseconds each.
     pub(super) fn new(per_kind: usize, total: usize, ttl_ms: u64) -> Self {
         Self {
@@ -34,7 +43,7 @@ impl<K: PartialEq, T> Shelves<K, T> {
             things: BTreeMap::new(),
             by_id: HashMap::new(),
             arrived: 0,
-            left: 0,
+            gone: Vec::new(),
         }
     }
 
@@ -43,9 +52,9 @@ impl<K: PartialEq, T> Shelves<K, T> {
         self.things.len()
     }
 
-    /// How often anything came or went.
-    pub(super) const fn changes(&self) -> u64 {
-        self.arrived.wrapping_add(self.left)
+    /// What went since this was called last.
+    pub(super) fn gone(&mut self) -> Vec<(B256, T::Label)> {
+        std::mem::take(&mut self.gone)
     }
 
     /// Everything, the oldest first.
@@ -53,11 +62,12 @@ impl<K: PartialEq, T> Shelves<K, T> {
         self.things.values().map(|thing| (&thing.id, &thing.thing))
     }
 
-    /// Puts a thing in at the time `now`. What is there under its id stays: one id is one thing.
-    pub(super) fn put(&mut self, (id, kind): (B256, K), thing: T, now: Duration) {
+    /// Puts a thing in at the time `now`, and says whether it is there. What is there under its id stays: one id is one
+    /// thing.
+    pub(super) fn put(&mut self, (id, kind): (B256, K), thing: T, now: Duration) -> bool {
         self.expire(now);
-        if self.by_id.contains_key(&id) {
-            return;
+        if self.by_id.contains_key(&id) || self.per_kind == 0 || self.total == 0 {
+            return false;
         }
         let of_kind = self.things.iter().filter(|(_, other)| other.kind == kind);
         if of_kind.clone().count() >= self.per_kind {
@@ -68,11 +78,10 @@ impl<K: PartialEq, T> Shelves<K, T> {
             let oldest = self.things.keys().next().copied();
             self.drop_at(oldest);
         }
-        if self.per_kind > 0 && self.total > 0 {
-            self.by_id.insert(id, self.arrived);
-            self.things.insert(self.arrived, Thing { id, kind, since: now, thing });
-            self.arrived = self.arrived.wrapping_add(1);
-        }
+        self.by_id.insert(id, self.arrived);
+        self.things.insert(self.arrived, Thing { id, kind, since: now, thing });
+        self.arrived = self.arrived.wrapping_add(1);
+        true
     }
 
     /// Moves the thing out, where it is of this kind. Of another kind it stays.
@@ -107,7 +116,7 @@ impl<K: PartialEq, T> Shelves<K, T> {
     fn drop_at(&mut self, at: Option<u64>) -> Option<T> {
         let thing = self.things.remove(&at?)?;
         self.by_id.remove(&thing.id);
-        self.left = self.left.wrapping_add(1);
+        self.gone.push((thing.id, thing.thing.label()));
         Some(thing.thing)
     }
 }
@@ -117,6 +126,14 @@ mod tests {
     use super::*;
 
     const NOW: Duration = Duration::from_secs(100);
+
+    impl Labelled for u8 {
+        type Label = Self;
+
+        fn label(&self) -> Self {
+            *self
+        }
+    }
 
     fn id(n: u8) -> B256 {
         B256::repeat_byte(n)
@@ -147,7 +164,7 @@ mod tests {
     #[test]
     fn one_id_is_one_thing() {
         let mut shelves = shelves(8, 8, &[('a', 1)]);
-        shelves.put((id(1), 'a'), 9, NOW);
+        assert!(!shelves.put((id(1), 'a'), 9, NOW));
         assert_eq!(shelves.take(&id(1), &'a', NOW), Some(1));
         assert_eq!(shelves.len(), 0);
     }
@@ -157,11 +174,10 @@ mod tests {
         let mut shelves = shelves(8, 8, &[('a', 1)]);
         let later = |ms| NOW + Duration::from_millis(ms);
         shelves.put((id(2), 'a'), 2, later(500));
-        let changes = shelves.changes();
         shelves.expire(later(999));
-        assert_eq!((ids(&shelves), shelves.changes()), (vec![1, 2], changes));
+        assert_eq!((ids(&shelves), shelves.gone()), (vec![1, 2], vec![]));
         assert_eq!(shelves.take(&id(1), &'a', later(1_000)), None, "expired without a sweep");
-        assert_eq!((ids(&shelves), shelves.changes()), (vec![2], changes + 1));
+        assert_eq!((ids(&shelves), shelves.gone()), (vec![2], vec![(id(1), 1)]));
         shelves.expire(later(1_500));
         assert_eq!(shelves.len(), 0);
         assert!(shelves.by_id.is_empty());

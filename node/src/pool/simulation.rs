@@ -11,7 +11,7 @@ use quorate_types::B256;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::shelves::Shelves;
+use super::shelves::{Labelled, Shelves};
 use super::slots::{Once, SlotError, Use, answer_once};
 
 const LIVES: u64 = 1_000;
@@ -22,6 +22,12 @@ const TTL_MS: u64 = 1_000;
 
 /// Stands for the secret half: what is made with it tells which it was.
 struct Secret(u64);
+
+impl Labelled for Secret {
+    type Label = ();
+
+    fn label(&self) {}
+}
 
 #[derive(Debug)]
 enum Refused {

@@ -111,18 +111,20 @@ fn a_presignature_is_for_what_it_was_made_for_and_for_the_run_it_was_made_in() {
 #[test]
 fn a_peers_restart_and_another_coordinator_leave_nothing() {
     let (rig, pool) = (Rig::new(), pool());
-    let changes = pool.changes();
+    let early = pool.listen(COORDINATOR);
     let (id, ready) = rig.ready();
     pool.put(id, ready);
-    assert!(changes.has_changed().unwrap());
-    assert_eq!(pool.made_through(COORDINATOR), [("w".parse().unwrap(), id)].into());
-    assert!(pool.made_through("coordinator-2").is_empty(), "which might use it at the same time");
+    let entry = |came: bool| News::from([(("w".parse().unwrap(), id), came)]);
+    assert_eq!(early.take(), entry(true));
+    assert_eq!(pool.listen(COORDINATOR).take(), entry(true), "who comes later is told what is there");
+    assert!(pool.listen("coordinator-2").take().is_empty(), "which might use it at the same time");
     let peer = |index: usize| NODES[index].parse().unwrap();
     pool.peer_booted(&peer(0), THEIRS);
     pool.peer_booted(&peer(2), OWN);
-    assert_eq!(pool.made_through(COORDINATOR).len(), 1);
+    assert!(early.take().is_empty());
     pool.peer_booted(&peer(0), BootId::from_bytes([9; 16]));
-    assert!(pool.made_through(COORDINATOR).is_empty());
+    assert_eq!(early.take(), entry(false));
+    assert!(pool.listen(COORDINATOR).take().is_empty());
 }
 
 #[test]

@@ -113,8 +113,11 @@ impl Vault {
     /// # Errors
     /// The store, or a malformed record.
     pub(crate) fn wallet(&self, wallet: &WalletId) -> Result<Option<WalletRecord>, VaultError> {
-        let Some(active) = active_key(&*self.store, wallet)? else { return Ok(None) };
-        let record = self.records(wallet)?.into_iter().find(|record| record.public_key == active);
+        let Some(active) = self.store.get(ACTIVE, wallet.as_str().as_bytes())? else { return Ok(None) };
+        let record = self.store.get(RECORDS, &[&prefix(wallet), active.as_slice()].concat())?;
+        let record = record
+            .and_then(|bytes| decode(&bytes))
+            .filter(|record| record.public_key.to_sec1()[..] == active[..]);
         let mut record = record.ok_or_else(|| VaultError::Malformed(format!("wallet {wallet}")))?;
         record.active = true;
         Ok(Some(record))

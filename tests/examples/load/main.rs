@@ -1,8 +1,9 @@
 //! Load on a cluster of real processes, over the public gRPC API with mutual TLS, policy, reservations, charges, synced
-//! commits and the audit log on: `load [presignatures] [directory] [wallets]`. Makes so many presignatures (384), spends them in
-//! closed and open loops and behind a slow network, then signs without any, and while they are made again; makes so many wallets (200). Prints figures,
-//! asserts none, and writes them to `report.md` and two plots in the directory (`target/bench`). Every loop ends after a
-//! fixed number of requests; the whole takes about a second for each presignature on two cores.
+//! commits and the audit log on: `load [presignatures] [directory] [wallets]`. Makes some presignatures by the protocol to say
+//! what they cost, signs while more are made and without any; then has so many dealt (4096), which takes no time, and spends
+//! them in closed and open loops and behind a slow network; makes so many wallets (200). Prints figures, asserts none, and
+//! writes them to `report.md` and two plots in the directory (`target/bench`). Every loop ends after a fixed number of
+//! requests; the whole takes about five minutes on two cores.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,15 +39,20 @@ const WALLETS: usize = 16;
 /// Wallets made at the end, unless told otherwise.
 const MANY: usize = 200;
 
+/// Presignatures made by the protocol for each of them: a CPU-second each.
+const MADE: usize = 6;
+
+/// Requests while pools are refilled, and while they are not.
+const WHILE_REFILLING: usize = 40;
+
 fn main() {
     let mut args = std::env::args().skip(1);
-    let presignatures =
-        args.next().map_or(384, |arg| arg.parse::<usize>().expect("a number of presignatures"));
+    let dealt =
+        args.next().map_or(4096, |arg| arg.parse::<usize>().expect("a number of dealt presignatures"));
     let dir = PathBuf::from(args.next().unwrap_or_else(|| "target/bench".to_owned()));
     let wallets = args.next().map_or(MANY, |arg| arg.parse().expect("a number of wallets"));
-    let each = (presignatures / WALLETS).clamp(2, 64);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let report = runtime.block_on(run(each, wallets));
+    let report = runtime.block_on(run((dealt / WALLETS).clamp(2, 1024), wallets));
     println!("{report}");
     std::fs::create_dir_all(&dir).unwrap();
     report.write(&dir);
@@ -66,12 +72,15 @@ impl Budget {
     }
 }
 
-async fn run(each: usize, wallets: usize) -> Report {
+async fn run(dealt: usize, wallets: usize) -> Report {
     let mut report = Report::new(library::measure().await);
-    let mut cluster = Processes::start(WALLETS, each).await;
+    let mut cluster = Processes::start(WALLETS, MADE).await;
     let mut clients = Clients::new(&cluster, WALLETS).await;
-    println!("presigning {} for {WALLETS} wallets, {each} each", each * WALLETS);
-    report.presigning(cluster.fill(&mut clients, each * WALLETS).await);
+    made(&mut report, &mut cluster, &mut clients).await;
+    println!("dealing {} for {WALLETS} wallets", dealt * WALLETS);
+    cluster.deal(dealt).await;
+    clients.reconnect(&cluster).await;
+    cluster.fill(&mut clients, dealt * WALLETS).await;
     // From here on nothing is made that is not asked for: what is measured is the path, and not the refill.
     cluster.keep(0).await;
     clients.reconnect(&cluster).await;
@@ -79,15 +88,25 @@ async fn run(each: usize, wallets: usize) -> Report {
     let mut budget = Budget { all: ready, left: ready };
     warm(&mut report, &mut cluster, &mut clients, &mut budget).await;
     behind_a_slow_network(&mut report, &mut cluster, &mut clients, &mut budget).await;
-    while cluster.ready().await > 0 {
-        clients.closed(&cluster, "the rest", 4, 16).await;
-    }
-    for (number, requests) in [(1, 6), (8, 16)] {
-        report.add(clients.closed(&cluster, &format!("cold, {}", count(number)), number, requests).await);
-    }
-    refilling(&mut report, &mut cluster, &mut clients, each).await;
     report.wallets(wallets::make(&cluster, wallets).await);
     report
+}
+
+/// What it costs to make presignatures, to sign meanwhile, and to sign without any.
+async fn made(report: &mut Report, cluster: &mut Processes, clients: &mut Clients) {
+    println!("presigning {} for {WALLETS} wallets", MADE * WALLETS);
+    report.presigning(cluster.fill(clients, MADE * WALLETS).await);
+    let refilling = clients.open(cluster, "while refilling, 4 a second", 4, WHILE_REFILLING).await;
+    cluster.keep(0).await;
+    clients.reconnect(cluster).await;
+    report.add(clients.open(cluster, "the same, not refilling", 4, WHILE_REFILLING).await);
+    report.add(refilling);
+    while cluster.ready().await > 0 {
+        clients.closed(cluster, "the rest", 4, 16).await;
+    }
+    for (number, requests) in [(1, 6), (8, 16)] {
+        report.add(clients.closed(cluster, &format!("cold, {}", count(number)), number, requests).await);
+    }
 }
 
 async fn warm(report: &mut Report, cluster: &mut Processes, clients: &mut Clients, budget: &mut Budget) {
@@ -115,20 +134,6 @@ async fn behind_a_slow_network(
         );
     }
     cluster.delay(Duration::ZERO);
-}
-
-/// The same rate on the same number of presignatures, while nothing else is done, and while more are made at full tilt.
-async fn refilling(report: &mut Report, cluster: &mut Processes, clients: &mut Clients, each: usize) {
-    let requests = (each * WALLETS / 6).clamp(8, 60);
-    cluster.keep(each).await;
-    clients.reconnect(cluster).await;
-    cluster.fill(clients, requests * 2).await;
-    let refilling = clients.open(cluster, "while refilling, 4 a second", 4, requests).await;
-    cluster.keep(0).await;
-    clients.reconnect(cluster).await;
-    let quiet = clients.open(cluster, "the same, not refilling", 4, requests).await;
-    report.add(quiet);
-    report.add(refilling);
 }
 
 fn count(clients: usize) -> String {

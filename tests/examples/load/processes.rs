@@ -37,6 +37,15 @@ pub(crate) struct Processes {
     operator: Arc<Identity>,
 }
 
+/// How presignatures come to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presignatures {
+    /// By the protocol.
+    Made,
+    /// Without it, with public nonces: for what comes after, thousands of times.
+    Dealt,
+}
+
 /// What making presignatures took.
 pub(crate) struct Filled {
     pub(crate) made: usize,
@@ -45,7 +54,7 @@ pub(crate) struct Filled {
 }
 
 impl Processes {
-    /// Makes wallets and their policies, then starts everything. Nodes hold up to `each` presignatures of a wallet.
+    /// Makes wallets and their policies, then starts everything. So many presignatures of each wallet are kept ready.
     pub(crate) async fn start(wallets: usize, each: usize) -> Self {
         let world = provisioned(wallets).await;
         let address = free();
@@ -58,10 +67,19 @@ impl Processes {
         let mut cluster = Self { world, programs, address, proxy, health, running, gateway, operator };
         cluster.start_coordinator(each);
         for role in Role::ALL {
-            cluster.start_node(role, each);
+            cluster.start_node(role, Presignatures::Made);
         }
         cluster.attached().await;
         cluster
+    }
+
+    /// Starts everything again, with empty pools, to be filled with so many dealt presignatures of each wallet.
+    pub(crate) async fn deal(&mut self, each: usize) {
+        for role in Role::ALL {
+            self.stop(data(role));
+            self.start_node(role, Presignatures::Dealt);
+        }
+        self.keep(each).await;
     }
 
     fn spawn(&mut self, name: &'static str, program: &str, yaml: &str) {
@@ -81,16 +99,20 @@ impl Processes {
         self.running.insert(name, child);
     }
 
-    fn start_node(&mut self, role: Role, each: usize) {
+    fn start_node(&mut self, role: Role, how: Presignatures) {
         let through = if role == Role::Agent { self.proxy.address } else { self.address };
+        let dealt = how == Presignatures::Dealt;
         let yaml = self.world.node_yaml(role, through).replace("maths: 1", "maths: 2")
-            + &format!("presignatures: {{per_pair: {each}, ttl_s: 3600}}\n");
-        let name = match role {
-            Role::Agent => "agent",
-            Role::Service => "service",
-            Role::Cold => "cold",
-        };
-        self.spawn(name, "quorate-node", &yaml);
+            + &format!("presignatures: {{per_pair: 1024, ttl_s: 3600, dealt: {dealt}}}\n");
+        self.spawn(data(role), "quorate-node", &yaml);
+    }
+
+    fn stop(&mut self, name: &str) {
+        if let Some(mut child) = self.running.remove(name) {
+            let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+            kill_process(pid, Signal::TERM).unwrap();
+            child.wait().unwrap();
+        }
     }
 
     fn start_coordinator(&mut self, each: usize) {
@@ -102,11 +124,7 @@ impl Processes {
 
     /// Starts the coordinator again, to have so many presignatures kept ready from now on. What the nodes hold stays.
     pub(crate) async fn keep(&mut self, each: usize) {
-        if let Some(mut child) = self.running.remove("coordinator") {
-            let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-            kill_process(pid, Signal::TERM).unwrap();
-            child.wait().unwrap();
-        }
+        self.stop("coordinator");
         self.start_coordinator(each);
         self.attached().await;
         // They tell what they hold once they are attached.
@@ -204,6 +222,15 @@ async fn provisioned(wallets: usize) -> World {
         cluster.apply_policy(&cluster.world.policy(&yaml)).await.unwrap();
     }
     cluster.stop().await
+}
+
+/// Where a node's data is, which it goes by here.
+const fn data(role: Role) -> &'static str {
+    match role {
+        Role::Agent => "agent",
+        Role::Service => "service",
+        Role::Cold => "cold",
+    }
 }
 
 /// The name of a wallet, from 0.
