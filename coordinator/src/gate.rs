@@ -12,6 +12,7 @@ use quorate_freeze::FrozenSet;
 use quorate_intent::Decoded;
 use quorate_ledger::{IdempotencyKey, Releasing};
 use quorate_manifest::{Pinned, SignedDocument};
+use quorate_policy::SignedPolicy;
 use quorate_proto::v1;
 use quorate_session::AgentSignature;
 use quorate_store::Durable;
@@ -58,7 +59,7 @@ pub(crate) struct Case {
     public_key: PublicKey,
     request: Request,
     decoded: Decoded,
-    policy_hash: B256,
+    policy: Arc<SignedPolicy>,
     approval: Option<SignedDocument>,
     receipt: Receipt,
 }
@@ -187,11 +188,10 @@ impl Gate {
 
 impl Admitted {
     fn confirm(allowed: Allowed, synced: &Durable) -> Self {
-        let Allowed { wallet, public_key, request, decoded, policy_hash, approval, releasing, receipt } =
-            allowed;
+        let Allowed { wallet, public_key, request, decoded, policy, approval, releasing, receipt } = allowed;
         let budget = releasing.map_or(Budget::Held, |pending| Budget::Counted(pending.confirm(synced)));
         let receipt = receipt.confirm(synced);
-        let case = Case { wallet, public_key, request, decoded, policy_hash, approval, receipt };
+        let case = Case { wallet, public_key, request, decoded, policy, approval, receipt };
         Self { case, budget }
     }
 
@@ -224,7 +224,11 @@ impl Case {
 
     /// The policy that allowed it.
     pub(crate) fn policy_hash(&self) -> B256 {
-        self.policy_hash
+        self.policy.hash()
+    }
+
+    pub(crate) fn policy_version(&self) -> u64 {
+        self.policy.version()
     }
 
     /// The approvers' yes, where policy asked for it.

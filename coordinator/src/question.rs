@@ -90,7 +90,7 @@ pub(crate) struct Allowed {
     pub(crate) public_key: PublicKey,
     pub(crate) request: Request,
     pub(crate) decoded: Decoded,
-    pub(crate) policy_hash: B256,
+    pub(crate) policy: Arc<SignedPolicy>,
     /// The approvers' yes, for the nodes.
     pub(crate) approval: Option<SignedDocument>,
     /// None where an earlier try holds the spend.
@@ -124,20 +124,17 @@ impl Question {
                 return Ok(ControlFlow::Continue(Written::Waiting(Box::new(waiting))));
             }
         };
-        let by = matter.approval.as_ref().map(SignedApproval::approvers).unwrap_or_default().to_vec();
-        let yes = matter.approval.map(|approval| approval.document().clone());
         if let Err(error) = at_hand(&wallet) {
-            let event = self.event("sign.not_started", &decoded).field("error", json!(error.to_string()));
+            let event = self.event("sign.not_started", &matter).field("error", json!(error.to_string()));
             return Ok(ControlFlow::Continue(Written::NotStarted(error, self.append(txn, &event)?)));
         }
         // Reserve and mark.
-        let policy_hash = approval.policy_hash();
-        let receipt = self.append(txn, &self.allowed(&decoded, &approval).field("approved_by", json!(by)))?;
+        let receipt = self.append(txn, &self.allowed(&matter, &approval))?;
         let releasing = self.reserve(txn, approval, before)?;
+        let approval = matter.approval.map(|approval| approval.document().clone());
+        let policy = matter.policy.ok_or_else(|| OpError::defect("allowed without a policy"))?;
         let Self { request, .. } = self;
-        let approval = yes;
-        let allowed =
-            Allowed { wallet, public_key, request, decoded, policy_hash, approval, releasing, receipt };
+        let allowed = Allowed { wallet, public_key, request, decoded, policy, approval, releasing, receipt };
         Ok(ControlFlow::Continue(Written::Allowed(Box::new(allowed))))
     }
 
@@ -236,7 +233,7 @@ impl Question {
             quorate_ledger::count_denied(txn, wallet, (key, *payload_hash), matter.now)?;
         }
         let denial = wire::denial_to_pb(denial);
-        let event = self.event("sign.denied", matter.decoded).field("denial", wire::denial_json(&denial));
+        let event = self.event("sign.denied", matter).field("denial", wire::denial_json(&denial));
         Ok(Written::Denied(denial, self.append(txn, &event)?))
     }
 
@@ -273,25 +270,32 @@ impl Question {
         Ok(quorate_audit::append(txn, self.clock.now(), event)?)
     }
 
-    pub(crate) fn event(&self, kind: &'static str, decoded: &Decoded) -> Event {
-        let request = &self.request;
+    /// Who asked for what, and what it is judged by.
+    pub(crate) fn event(&self, kind: &'static str, matter: &Matter<'_>) -> Event {
+        let (request, decoded, policy) = (&self.request, matter.decoded, matter.policy.as_deref());
         Event::new(kind)
             .wallet(&request.wallet)
+            .field("agent", json!(matter.wallet.agent))
+            .field("policy_version", json!(policy.map(SignedPolicy::version)))
+            .field("policy_hash", json!(policy.map(SignedPolicy::hash)))
             .field("caller", json!(self.caller.0.to_string()))
             .field("idempotency_key", json!(request.key.as_str()))
             .field("payload_hash", json!(request.payload_hash))
             .field("digest", json!(decoded.digest.digest()))
-            .field("summary", json!(quoted(&decoded.intent.summary())))
+            .field("summary", json!(quoted(&matter.summary)))
             .field("payload", payload(&request.payload))
             .field("asked_by", json!(request.agent))
             .field("metadata", json!(request.metadata))
     }
 
-    fn allowed(&self, decoded: &Decoded, approval: &Approval<Full>) -> Event {
-        self.event("sign.allowed", decoded)
-            .field("policy_version", json!(approval.policy_version()))
-            .field("policy_hash", json!(approval.policy_hash()))
+    fn allowed(&self, matter: &Matter<'_>, approval: &Approval<Full>) -> Event {
+        let by = matter.approval.as_ref().map(SignedApproval::approvers).unwrap_or_default();
+        let (counters, left_out) = approval.logged_counters();
+        self.event("sign.allowed", matter)
             .field("tier", json!(approval.tier().as_str()))
+            .field("approved_by", json!(by))
+            .field("counters", json!(counters))
+            .field("counters_left_out", left_out)
     }
 }
 

@@ -243,6 +243,31 @@ impl Record for NodeLogRecord {
     }
 }
 
+/// The transaction that used a signature, by the word of whoever asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TransactionRecord {
+    pub(crate) wallet: WalletId,
+    pub(crate) key: String,
+    pub(crate) transaction_hash: B256,
+    /// EIP-155 chain id, where it is known.
+    pub(crate) chain_id: Option<u64>,
+    /// The entry of the audit log that says so.
+    pub(crate) sequence: u64,
+    pub(crate) entry_hash: B256,
+}
+
+impl Record for TransactionRecord {
+    const TABLE: &'static str = "coordinator.transactions";
+    fn key(&self) -> Vec<u8> {
+        request_key(&self.wallet, &self.key)
+    }
+}
+
+/// The key of what is kept of one request. Wallet names hold no zero byte.
+pub(crate) fn request_key(wallet: &WalletId, key: &str) -> Vec<u8> {
+    [wallet.as_str().as_bytes(), &[0], key.as_bytes()].concat()
+}
+
 /// A manifest that was or is pinned. The one with the highest version is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ManifestRecord {

@@ -11,6 +11,7 @@ use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::gate::{Admitted, Budget, Case};
 use crate::ops::sign::Path;
+use crate::ops::signed::transaction_hash;
 use crate::wire;
 
 impl Admitted {
@@ -23,6 +24,7 @@ impl Admitted {
     ) -> Result<v1::SignResponse, OpError> {
         let event = event("sign.signed", self.case())
             .field("signature", json!(hex::encode(&signed.signature)))
+            .field("transaction_hash", json!(transaction_hash(&signed)))
             .field("path", json!(path.as_str()))
             .field("session_eid", json!(hex::encode(&signed.session_eid)))
             .field("intent", wire::attestation_json(signed.intent.as_ref()));
@@ -97,5 +99,9 @@ fn event(kind: &'static str, case: &Case) -> Event {
         .wallet(&case.request().wallet)
         .field("idempotency_key", json!(case.request().key.as_str()))
         .field("payload_hash", json!(case.request().payload_hash))
+        .field("digest", json!(case.decoded().digest.digest()))
+        .field("agent", json!(case.wallet().agent))
+        .field("policy_version", case.policy_version())
+        .field("policy_hash", json!(case.policy_hash()))
         .field("admitted_by", json!(case.receipt().sequence))
 }

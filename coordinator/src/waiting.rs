@@ -8,7 +8,7 @@ use quorate_types::{B256, Payload, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::OpError;
-use crate::records::{Record, get, page, put};
+use crate::records::{Record, get, page, put, request_key};
 
 /// Cases of one wallet at once, so that nobody fills the disk, or crowds out other wallets, by asking.
 const MAX_CASES: usize = 16;
@@ -40,13 +40,8 @@ pub(crate) struct Refused {
 impl Record for Case {
     const TABLE: &'static str = "coordinator.approvals";
     fn key(&self) -> Vec<u8> {
-        place(&self.wallet, &self.key)
+        request_key(&self.wallet, &self.key)
     }
-}
-
-/// Wallet names hold no zero byte.
-fn place(wallet: &WalletId, key: &str) -> Vec<u8> {
-    [wallet.as_str().as_bytes(), &[0], key.as_bytes()].concat()
 }
 
 impl Case {
@@ -56,7 +51,7 @@ impl Case {
         wallet: &WalletId,
         key: &IdempotencyKey,
     ) -> Result<Option<Self>, OpError> {
-        get::<Self>(read, &place(wallet, key.as_str()))
+        get::<Self>(read, &request_key(wallet, key.as_str()))
     }
 
     /// Every case.
@@ -66,7 +61,7 @@ impl Case {
 
     /// Every case of a wallet.
     fn of(read: &dyn Read, wallet: &WalletId) -> Result<Vec<Self>, OpError> {
-        let mut cases = page::<Self>(read, &place(wallet, ""), MAX_CASES + 1)?;
+        let mut cases = page::<Self>(read, &request_key(wallet, ""), MAX_CASES + 1)?;
         cases.retain(|case| case.wallet == *wallet);
         Ok(cases)
     }

@@ -59,10 +59,9 @@ impl Question {
             }
         };
         let event = self
-            .event("sign.waiting", matter.decoded)
+            .event("sign.waiting", matter)
             .field("tier", json!(waiting.tier))
-            .field("until_ms", json!(waiting.until_ms))
-            .field("policy_hash", json!(policy.hash()));
+            .field("until_ms", json!(waiting.until_ms));
         Ok(Ok(Told { waiting, policy_hash: policy.hash(), begins, receipt: self.append(txn, &event)? }))
     }
 

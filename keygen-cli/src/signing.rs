@@ -20,7 +20,7 @@ use crate::agent_word::{self, Word};
 use crate::client::{Client, ORDINARY, SESSION, from_failure, refused, within};
 use crate::output::Output;
 use crate::refusal::{Kind, OrRefuse, Refusal};
-use crate::views::{EvaluationView, WalletView, hex};
+use crate::views::{EvaluationView, WalletView};
 
 /// Before a stream that ended is opened again, and how often in a row that may fail.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
@@ -159,9 +159,7 @@ async fn ready(client: &Client, order: Order) -> Result<Ready, Refusal> {
 impl Ready {
     fn outcome(self, response: v1::SignResponse) -> Result<Outcome, Refusal> {
         let Self { order, decoded, wallet, .. } = self;
-        let receipt = response
-            .receipt
-            .map(|receipt| ReceiptView { sequence: receipt.sequence, hash: hex(&receipt.hash) });
+        let receipt = response.receipt.map(ReceiptView::from);
         let (idempotency_key, repeated_answer) = (order.idempotency_key, response.repeated_answer);
         match response.outcome {
             Some(Verdict::Signed(signed)) => {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use quorate_approval::{SignedApproval, Subject};
+use quorate_audit::Event;
 use quorate_freeze::judge;
 use quorate_intent::{Decoded, decode};
 use quorate_ledger::{Before, IdempotencyKey};
@@ -15,6 +16,7 @@ use quorate_proto::{agent_from_pb, payload_from_pb, required, v1};
 use quorate_session::{AgentRequest, AgentSignature, PROTOCOL_VERSION, Participant, Protocol, Terms};
 use quorate_store::Read;
 use quorate_types::{B256, GroupId, Payload, Role, Transcript, WalletId};
+use serde_json::json;
 
 use crate::node::Node;
 use crate::ops::{denied, hold};
@@ -184,6 +186,20 @@ impl Request {
             held_since: quorate_ledger::held_since(ledger, &self.wallet.wallet, self.payload_hash)?,
             ..facts
         })
+    }
+
+    /// Who asked for what, and what it is judged by.
+    pub(crate) fn event(&self, kind: &'static str) -> Event {
+        Event::new(kind)
+            .wallet(&self.wallet.wallet)
+            .field("agent", json!(self.wallet.agent))
+            .field("idempotency_key", json!(self.key))
+            .field("payload_hash", json!(self.payload_hash))
+            .field("digest", json!(self.decoded.digest.digest()))
+            .field("policy_version", self.policy.version())
+            .field("policy_hash", json!(self.policy.hash()))
+            .field("summary", self.summary())
+            .field("asked_by", json!(self.agent))
     }
 
     fn summary(&self) -> String {
@@ -423,6 +439,11 @@ mod tests {
             assert_eq!(rig.denied_by(&format!("c{n}")), ["per_transaction", "velocity"]);
         }
         assert_eq!(rig.written(), 2);
+        let entries = quorate_audit::entries(&*rig.node.store, 1, usize::MAX).unwrap();
+        let entry = entries.into_iter().rfind(|entry| entry.kind == "sign.denied").unwrap();
+        assert_eq!((&entry.fields["agent"], &entry.fields["policy_version"]), (&"bot".into(), &2.into()));
+        let failure = &entry.fields["failures"][0];
+        assert_eq!((&failure["rule"], &failure["limit"]), (&"per_transaction".into(), &"0.5 USDC".into()));
         // What is allowed is too much now, until they have left the window.
         rig.node.documents.put_unguarded(&rig.cluster.policy_with(("w", 3), "1.00", line)).unwrap();
         assert_eq!(rig.denied_by("d"), ["velocity"]);

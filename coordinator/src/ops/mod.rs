@@ -14,6 +14,7 @@ pub(crate) mod list_groups;
 pub(crate) mod list_nodes;
 pub(crate) mod read_audit;
 pub(crate) mod record_drill;
+pub(crate) mod record_transaction;
 pub(crate) mod record_transcript;
 pub(crate) mod settle;
 pub(crate) mod sign;

@@ -3,7 +3,7 @@
 use quorate_manifest::{Group, Manifest};
 use quorate_proto::v1;
 use quorate_session::{IntentStatement, Statement};
-use quorate_types::{NodeId, Signature};
+use quorate_types::{B256, NodeId, Signature};
 
 use crate::error::OpError;
 use crate::gate::Case;
@@ -37,6 +37,13 @@ pub(crate) fn checked(
         session_eid: signed.eid.clone(),
         intent: Some(attestation.clone()),
     })
+}
+
+/// The name on its chain of the transaction that was signed; `None` where what was signed is not a transaction, and somebody
+/// else makes the one that uses it.
+pub(crate) fn transaction_hash(signed: &v1::Signed) -> Option<B256> {
+    let transaction = Some(&signed.signed_transaction).filter(|bytes| !bytes.is_empty());
+    transaction.map(|bytes| quorate_intent::transaction_hash(bytes))
 }
 
 fn check_intent(

@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use quorate_proto::v1::sign_batch_answer::Answer;
 use quorate_proto::v1::signing_service_server::SigningService;
 use quorate_proto::{agent_from_pb, payload_from_pb, required, v1};
+use quorate_types::B256;
 use tonic::{Request, Response, Status};
 
 use crate::access::Caller;
@@ -14,6 +15,7 @@ use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::gate;
 use crate::ops;
+use crate::ops::record_transaction::Told;
 use crate::status::{failure, status};
 
 /// Requests of a batch. Their bytes are bounded together, by what one request may have.
@@ -78,6 +80,31 @@ impl SigningService for Signing {
         };
         answer.await.map(Response::new).map_err(|error| status(&error))
     }
+
+    async fn record_transaction(
+        &self,
+        request: Request<v1::RecordTransactionRequest>,
+    ) -> Result<Response<v1::RecordTransactionResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let recorded = async {
+            let told = told(request.into_inner())?;
+            ops::record_transaction::record_transaction(&self.0, caller, told).await
+        };
+        recorded.await.map(Response::new).map_err(|error| status(&error))
+    }
+}
+
+fn told(request: v1::RecordTransactionRequest) -> Result<Told, OpError> {
+    let v1::RecordTransactionRequest { wallet, idempotency_key, transaction_hash, chain_id } = request;
+    let hash = B256::try_from(transaction_hash.as_slice());
+    Ok(Told {
+        wallet: required("wallet", &wallet)?,
+        key: required("idempotency_key", &idempotency_key)?,
+        transaction_hash: hash.map_err(|_| {
+            OpError::invalid("transaction_hash", format!("must be 32 bytes, got {}", transaction_hash.len()))
+        })?,
+        chain_id,
+    })
 }
 
 /// Answers each request as if it were asked alone.

@@ -290,3 +290,78 @@ async fn a_frozen_wallet_is_denied_by_the_order_also_after_a_crash() {
     let kinds = rig.audit();
     assert_eq!(kinds.iter().filter(|kind| *kind == "freeze.applied").count(), 2, "{kinds:?}");
 }
+
+/// The largest entry there can be is written all the same: a request that policy allows is never refused for what it would
+/// take to write it down.
+#[tokio::test]
+async fn as_many_limits_as_a_policy_may_have_fit_into_the_log() {
+    let rig = Rig::new();
+    let most = U256::MAX.to_string();
+    let units = &most[..most.len() - 18];
+    let limits: String = (60..124)
+        .map(|seconds| {
+            format!(
+                "    - {{asset: native, chain: base-sepolia, max: \"{units}\", per: recipient, window: {{rolling_s: \
+                 {seconds}}}}}\n"
+            )
+        })
+        .collect();
+    let rates: String =
+        (60..124).map(|seconds| format!("    - {{max: 9, window: {{rolling_s: {seconds}}}}}\n")).collect();
+    let lines = format!("  cumulative:\n{limits}  velocity:\n{rates}");
+    let policy = policy_record(policy_with(2, "0.01", &lines));
+    let _synced = update(rig.store.as_ref(), |txn| put(txn, &policy)).unwrap();
+    let note = |n: u8| (format!("{}{}", char::from(b'a' + n), "\"".repeat(63)), "\"".repeat(256));
+    let request =
+        crate::gate::Request { metadata: (0..16).map(note).collect(), ..request("k", payment(SMALL, PAYEE)) };
+    let verdict = rig.core.gate.admit(&caller(PeerRole::Gateway), request, at_hand).await;
+    assert!(matches!(verdict, Ok(Verdict::Admitted(_))));
+    let entry = last(&rig);
+    assert_eq!((entry.kind.as_str(), &entry.fields["counters_left_out"]), ("sign.allowed", &64.into()));
+    assert_eq!(entry.fields["counters"].as_array().unwrap().len(), 64);
+}
+
+fn last(rig: &Rig) -> quorate_audit::Entry {
+    quorate_audit::entries(rig.store.as_ref(), 1, usize::MAX).unwrap().pop().unwrap()
+}
+
+/// Whoever reads one entry alone knows who asked for what, and by which policy it was judged.
+#[tokio::test]
+async fn each_entry_names_the_agent_and_the_policy() {
+    let rig = Rig::new();
+    let limits =
+        "  cumulative: [{asset: native, chain: base-sepolia, max: \"0.0025\", window: {rolling_s: 60}}]\n";
+    let policy = policy_record(policy_with(2, "0.01", limits));
+    let _synced = update(rig.store.as_ref(), |txn| put(txn, &policy)).unwrap();
+    for (key, before, after) in
+        [("a", "0", "1000000000000000"), ("b", "1000000000000000", "2000000000000000")]
+    {
+        assert!(rules(&rig, request(key, payment(SMALL, PAYEE))).await.is_empty());
+        let counter = &last(&rig).fields["counters"][0];
+        assert_eq!((&counter["before"], &counter["after"]), (&before.into(), &after.into()), "{key}");
+    }
+    let refused = |_: &WalletRecord| Err(OpError::not_attached(Vec::new()));
+    let not_started = request("c", payment(1, PAYEE));
+    assert!(rig.core.gate.admit(&caller(PeerRole::Gateway), not_started, refused).await.is_err());
+    assert_eq!(rules(&rig, request("d", payment(SMALL, PAYEE))).await, ["cumulative"]);
+    let failure = &last(&rig).fields["denial"]["failures"][0];
+    assert_eq!(
+        (&failure["used"], &failure["limit"]),
+        (&"0.002 ETH".into(), &"0.0025 ETH in any 60 s".into())
+    );
+    let entries = quorate_audit::entries(rig.store.as_ref(), 2, usize::MAX).unwrap();
+    let kinds: Vec<_> = entries.iter().map(|entry| entry.kind.as_str()).collect();
+    assert_eq!(kinds, ["sign.allowed", "sign.allowed", "sign.not_started", "sign.denied"]);
+    for entry in entries {
+        assert_eq!(entry.fields["agent"], "bot");
+        assert_eq!(entry.fields["policy_version"], 2);
+        assert_eq!(entry.fields["policy_hash"], policy.hash.to_string());
+        assert!(entry.fields["payload_hash"].is_string() && entry.fields["digest"].is_string());
+    }
+    let _synced =
+        update(rig.store.as_ref(), |txn| txn.delete("coordinator.policies", b"w").map_err(OpError::from))
+            .unwrap();
+    assert_eq!(rules(&rig, request("e", payment(SMALL, PAYEE))).await, ["no_policy"]);
+    let entry = last(&rig);
+    assert_eq!((&entry.fields["agent"], entry.fields["policy_version"].is_null()), (&"bot".into(), true));
+}

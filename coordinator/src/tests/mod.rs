@@ -12,6 +12,7 @@ mod node_logs;
 mod nodes;
 mod pinning;
 mod pools;
+mod record_transaction;
 mod relay;
 mod rig;
 mod sign;

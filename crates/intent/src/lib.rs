@@ -35,6 +35,6 @@ pub use message::DRILL;
 pub use once::Once;
 pub use registry::{NATIVE_DECIMALS, TOKENS, Token, decimals, token, token_by_separator, token_by_symbol};
 pub use sign_in::{SignIn, resembles_sign_in};
-pub use signed::signed_transaction;
+pub use signed::{signed_transaction, transaction_hash};
 pub use typed_data::{PERMIT, RECEIVE_WITH_AUTHORIZATION, TRANSFER_WITH_AUTHORIZATION, type_hash};
 pub use typed_value::TypedValue;

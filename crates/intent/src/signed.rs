@@ -3,7 +3,7 @@
 use alloy_consensus::transaction::{RlpEcdsaEncodableTx, SignableTransaction};
 use alloy_consensus::{TxEip1559, TxEip2930, TxLegacy};
 use alloy_rlp::Decodable;
-use quorate_types::{Bytes, Payload, Signature};
+use quorate_types::{B256, Bytes, Payload, Signature};
 
 use crate::TransactionError;
 use crate::transaction::{LIST, exact};
@@ -19,6 +19,11 @@ pub fn signed_transaction(payload: &Payload, signature: &Signature) -> Option<By
         LIST.. => signed::<TxLegacy>(bytes, bytes, signature),
         _ => None,
     }
+}
+
+/// The name of a signed transaction on its chain: Keccak-256 of what [`signed_transaction`] gives.
+pub fn transaction_hash(signed_transaction: &[u8]) -> B256 {
+    alloy_primitives::keccak256(signed_transaction)
 }
 
 fn signed<T>(body: &[u8], whole: &[u8], signature: &Signature) -> Option<Bytes>

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use quorate_intent::{Charge, Once};
 use quorate_types::{Address, B256, UnixMillis, WalletId};
 
-use crate::Tier;
+use crate::{Counter, Tier};
 
 /// Every rule was asked, those that count among them. A ledger takes no other approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +23,12 @@ pub struct Approval<Scope> {
     pub(crate) policy_version: u64,
     pub(crate) wallet: WalletId,
     pub(crate) charges: Vec<Charge>,
-    pub(crate) fee: Option<Charge>,
+    pub(crate) fee: Option<Box<Charge>>,
     pub(crate) once: Option<Once>,
     pub(crate) payee: Option<Address>,
     pub(crate) at: UnixMillis,
     pub(crate) tier: Tier,
+    pub(crate) counters: Vec<Counter>,
     pub(crate) scope: PhantomData<Scope>,
 }
 
@@ -53,8 +54,8 @@ impl<Scope> Approval<Scope> {
     }
 
     /// The most it can burn as fee, in its chain's coin; `None` off-chain.
-    pub const fn fee(&self) -> Option<&Charge> {
-        self.fee.as_ref()
+    pub fn fee(&self) -> Option<&Charge> {
+        self.fee.as_deref()
     }
 
     /// Where it lands, if at all, once.
@@ -78,6 +79,21 @@ impl<Scope> Approval<Scope> {
     }
 }
 
+impl Approval<Full> {
+    /// Each limit over time that was weighed, in the order of the policy, as the evaluation read it; of those that count
+    /// something else there is none.
+    pub fn counters(&self) -> &[Counter] {
+        &self.counters
+    }
+
+    /// The first [`Counter::MAX_LOGGED`] of the [`counters`](Self::counters), for a log whose entries have a largest size,
+    /// and how many more there are.
+    pub fn logged_counters(&self) -> (&[Counter], usize) {
+        let logged = self.counters.get(..Counter::MAX_LOGGED).unwrap_or(&self.counters);
+        (logged, self.counters.len().saturating_sub(logged.len()))
+    }
+}
+
 #[cfg(feature = "fixtures")]
 impl Approval<Full> {
     /// An approval that nobody was asked for, to test ledgers with.
@@ -98,14 +114,15 @@ impl Approval<Full> {
             payee,
             at,
             tier: Tier::Instant,
+            counters: Vec::new(),
             scope: PhantomData,
         }
     }
 
     /// The same for a transaction with this fee, landing here.
     #[must_use]
-    pub const fn landing(mut self, fee: Charge, once: Once) -> Self {
-        self.fee = Some(fee);
+    pub fn landing(mut self, fee: Charge, once: Once) -> Self {
+        self.fee = Some(Box::new(fee));
         self.once = Some(once);
         self
     }

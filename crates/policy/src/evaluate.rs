@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::rules::{
-    COUNTLESS, Question, authorization_nonce, codes, cumulative, delay, fee, payee, velocity,
+    COUNTLESS, Question, Weighed, authorization_nonce, codes, cumulative, delay, fee, payee, velocity,
 };
 use crate::tiers::tier;
 use crate::{Approval, Decision, Denial, Facts, Full, History, Policy, RuleFailure, SignedPolicy, Stateless};
@@ -19,36 +19,37 @@ pub fn evaluate<H: History + ?Sized>(
     history: &H,
 ) -> Result<Decision<Full>, H::Error> {
     let Some(signed) = policy else { return Ok(Decision::Deny(no_policy(facts))) };
-    let failures = failures(signed.policy(), facts, history)?;
-    Ok(decide(signed, facts, failures))
+    let weighed = weigh(signed.policy(), facts, history)?;
+    Ok(decide(signed, facts, weighed))
 }
 
-/// Every rule that fails, in order.
-pub(crate) fn failures<H: History + ?Sized>(
+/// Every rule that fails, in order, and what the limits count that do not.
+pub(crate) fn weigh<H: History + ?Sized>(
     policy: &Policy,
     facts: &Facts<'_>,
     history: &H,
-) -> Result<Vec<RuleFailure>, H::Error> {
+) -> Result<Weighed, H::Error> {
     let question = Question { policy, facts };
-    let mut failures = countless(&question);
-    failures.extend(authorization_nonce::check(&question, history)?);
-    failures.extend(cumulative::check(&question, history)?);
-    failures.extend(velocity::check(&question, history)?);
-    failures.extend(delay::check(&question));
-    Ok(failures)
+    let mut weighed = Weighed::from(countless(&question));
+    weighed.add(authorization_nonce::check(&question, history)?.into());
+    weighed.add(cumulative::check(&question, history)?);
+    weighed.add(velocity::check(&question, history)?);
+    weighed.add(delay::check(&question).into());
+    Ok(weighed)
 }
 
 /// Asks every rule but those that count. Enough for a node without a ledger, and not for a ledger.
 pub fn evaluate_stateless(policy: Option<&SignedPolicy>, facts: &Facts<'_>) -> Decision<Stateless> {
     let Some(signed) = policy else { return Decision::Deny(no_policy(facts)) };
-    decide(signed, facts, countless(&Question { policy: signed.policy(), facts }))
+    decide(signed, facts, countless(&Question { policy: signed.policy(), facts }).into())
 }
 
 fn countless(question: &Question<'_>) -> Vec<RuleFailure> {
     COUNTLESS.iter().flat_map(|rule| rule(question)).collect()
 }
 
-fn decide<Scope>(signed: &SignedPolicy, facts: &Facts<'_>, failures: Vec<RuleFailure>) -> Decision<Scope> {
+fn decide<Scope>(signed: &SignedPolicy, facts: &Facts<'_>, weighed: Weighed) -> Decision<Scope> {
+    let Weighed { failures, counters } = weighed;
     // Charges that cannot be told fail the rule that caps them; the ledger is never handed an approval without.
     match facts.intent.charges() {
         Ok(charges) if failures.is_empty() => Decision::Allow(Approval {
@@ -56,11 +57,12 @@ fn decide<Scope>(signed: &SignedPolicy, facts: &Facts<'_>, failures: Vec<RuleFai
             policy_version: signed.version(),
             wallet: signed.wallet().clone(),
             charges,
-            fee: fee(facts.intent),
+            fee: fee(facts.intent).map(Box::new),
             once: facts.intent.once(),
             payee: payee(facts.intent),
             at: facts.now,
             tier: tier(signed.policy(), facts),
+            counters,
             scope: PhantomData,
         }),
         _ => Decision::Deny(Denial { policy_hash: Some(signed.hash()), failures }),

@@ -17,6 +17,7 @@
 mod amount;
 mod approval;
 mod call;
+mod counter;
 mod decision;
 mod diff;
 mod draft;
@@ -47,6 +48,7 @@ mod zone;
 
 pub use approval::{Approval, Full, Stateless};
 pub use call::{Call, Function};
+pub use counter::Counter;
 pub use decision::{Decision, Denial, RuleFailure};
 pub use diff::{Change, Direction, diff};
 pub use error::PolicyError;

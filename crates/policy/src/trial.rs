@@ -7,8 +7,8 @@ use quorate_intent::{Charge, Intent, Once};
 use quorate_types::{Address, U256, UnixMillis, WalletId};
 
 use crate::decision::{is_attempt, waits};
-use crate::evaluate::failures;
-use crate::rules::{fee, payee};
+use crate::evaluate::weigh;
+use crate::rules::{Weighed, fee, payee};
 use crate::{Counted, Facts, History, Past, Policy, RuleFailure};
 
 /// A policy, and what it would have let pass so far. It counts as a coordinator's ledger does whose requests are all
@@ -57,7 +57,7 @@ impl Trial {
     pub fn ask(&mut self, key: &str, facts: &Facts<'_>) -> Vec<RuleFailure> {
         let once = facts.intent.once();
         let before = Before { passed: &self.passed, denied: &self.denied, key, once };
-        let Ok(failed) = failures(&self.policy, facts, &before);
+        let Ok(Weighed { failures: failed, .. }) = weigh(&self.policy, facts, &before);
         self.count_denied(key, facts, &failed);
         let Ok(charges) = facts.intent.charges() else { return failed };
         if failed.is_empty() {

@@ -16,6 +16,12 @@ pub(crate) struct ReceiptView {
     pub(crate) hash: String,
 }
 
+impl From<v1::Receipt> for ReceiptView {
+    fn from(receipt: v1::Receipt) -> Self {
+        Self { sequence: receipt.sequence, hash: hex(&receipt.hash) }
+    }
+}
+
 /// The agent node's statement that its agent asked for this.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct IntentView {

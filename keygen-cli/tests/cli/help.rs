@@ -33,6 +33,7 @@ fn help_of_every_command() {
         "sign authorization",
         "sign message",
         "sign batch",
+        "sign record-transaction",
         "verify",
         "recover",
         "recover sweep",

@@ -1,6 +1,5 @@
 //! A request goes on hold here when this node hears of it, by its own clock and in its own ledger.
 
-use quorate_audit::Event;
 use quorate_policy::{Facts, hold};
 use quorate_proto::v1;
 use quorate_store::update;
@@ -49,11 +48,7 @@ pub(crate) fn begin(node: &Node, request: &Request) -> Result<(), SessionError> 
         let facts = request.facts(node, txn)?;
         let Some(hold) = needed(&facts) else { return Ok(None) };
         quorate_ledger::hold(txn, wallet, request.payload_hash, hold.since)?;
-        let event = Event::new("sign.held")
-            .wallet(wallet)
-            .field("payload_hash", request.payload_hash.to_string())
-            .field("summary", request.decoded.intent.summary())
-            .field("until_ms", hold.until);
+        let event = request.event("sign.held").field("until_ms", hold.until);
         metrics::counter!("quorate_node_holds").increment(1);
         Ok::<_, SessionError>(Some(quorate_audit::append(txn, facts.now, &event)?))
     })?;

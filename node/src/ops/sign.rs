@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use quorate_audit::{Event, PendingReceipt};
+use quorate_audit::PendingReceipt;
 use quorate_ledger::{Charged, Pending, charge};
 use quorate_mpc::PartialSignature;
 use quorate_policy::{Approval, Full};
@@ -129,18 +129,16 @@ pub(super) fn charge_and_record(
     (request, approval): (&Request, Approval<Full>),
     eid: [u8; 32],
 ) -> Result<(Pending<Charged>, PendingReceipt), SessionError> {
-    let (now, policy_hash, tier) = (approval.at(), approval.policy_hash(), approval.tier());
+    let now = approval.at();
     use_up(txn, request, now)?;
-    let charged = charge(txn, approval, request.payload_hash)?;
-    let event = Event::new("sign.contributed")
-        .wallet(&request.wallet.wallet)
-        .field("payload_hash", request.payload_hash.to_string())
-        .field("digest", request.decoded.digest.digest().to_string())
-        .field("policy_hash", policy_hash.to_string())
-        .field("summary", request.decoded.intent.summary())
-        .field("asked_by", json!(request.agent))
-        .field("tier", tier.as_str())
+    let (counters, left_out) = approval.logged_counters();
+    let event = request
+        .event("sign.contributed")
+        .field("tier", approval.tier().as_str())
         .field("approved_by", request.approval.as_ref().map(|approval| approval.approvers().to_vec()))
+        .field("counters", json!(counters))
+        .field("counters_left_out", left_out)
         .field("eid", hex::encode(eid));
+    let charged = charge(txn, approval, request.payload_hash)?;
     Ok((charged, quorate_audit::append(txn, now, &event)?))
 }

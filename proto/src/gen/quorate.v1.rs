@@ -1044,6 +1044,30 @@ pub mod get_signing_response {
         }
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordTransactionRequest {
+    #[prost(string, tag = "1")]
+    pub wallet: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub idempotency_key: ::prost::alloc::string::String,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub transaction_hash: ::prost::alloc::vec::Vec<u8>,
+    /// EIP-155 chain id. Where the request moves an asset it is that asset's chain, and may be left out.
+    #[prost(uint64, optional, tag = "4")]
+    pub chain_id: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordTransactionResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub transaction_hash: ::prost::alloc::vec::Vec<u8>,
+    /// Where it is known.
+    #[prost(uint64, optional, tag = "2")]
+    pub chain_id: ::core::option::Option<u64>,
+    /// Of the entry that names the transaction: the caller's word, or the signature's own entry.
+    #[prost(message, optional, tag = "3")]
+    pub receipt: ::core::option::Option<Receipt>,
+}
 /// Generated client implementations.
 pub mod signing_service_client {
     #![allow(
@@ -1258,6 +1282,35 @@ pub mod signing_service_client {
                 .insert(GrpcMethod::new("quorate.v1.SigningService", "WatchSigning"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Writes the transaction that used a signature into the audit log, on the caller's word: an authorization's is made by
+        /// somebody else, later. Once for each request that was signed; the same again is answered the same, another is a
+        /// conflict. Of a transaction that was signed here the hash is known, and no other is taken. No budget changes by it.
+        pub async fn record_transaction(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordTransactionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordTransactionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/quorate.v1.SigningService/RecordTransaction",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("quorate.v1.SigningService", "RecordTransaction"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1314,6 +1367,16 @@ pub mod signing_service_server {
             request: tonic::Request<super::WatchSigningRequest>,
         ) -> std::result::Result<
             tonic::Response<Self::WatchSigningStream>,
+            tonic::Status,
+        >;
+        /// Writes the transaction that used a signature into the audit log, on the caller's word: an authorization's is made by
+        /// somebody else, later. Once for each request that was signed; the same again is answered the same, another is a
+        /// conflict. Of a transaction that was signed here the hash is known, and no other is taken. No budget changes by it.
+        async fn record_transaction(
+            &self,
+            request: tonic::Request<super::RecordTransactionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordTransactionResponse>,
             tonic::Status,
         >;
     }
@@ -1615,6 +1678,52 @@ pub mod signing_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/quorate.v1.SigningService/RecordTransaction" => {
+                    #[allow(non_camel_case_types)]
+                    struct RecordTransactionSvc<T: SigningService>(pub Arc<T>);
+                    impl<
+                        T: SigningService,
+                    > tonic::server::UnaryService<super::RecordTransactionRequest>
+                    for RecordTransactionSvc<T> {
+                        type Response = super::RecordTransactionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RecordTransactionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SigningService>::record_transaction(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RecordTransactionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

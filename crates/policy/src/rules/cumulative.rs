@@ -6,13 +6,10 @@ use quorate_intent::AssetId;
 use quorate_types::U256;
 
 use super::tally::{Fit, Tally};
-use super::{Failure, Question, codes, fee, payee};
-use crate::{Counted, Cumulative, History, Per, RuleFailure, words};
+use super::{Failure, Question, Weighed, codes, fee, payee};
+use crate::{Counted, Counter, Cumulative, History, Per, words};
 
-pub(crate) fn check<H: History + ?Sized>(
-    question: &Question<'_>,
-    history: &H,
-) -> Result<Vec<RuleFailure>, H::Error> {
+pub(crate) fn check<H: History + ?Sized>(question: &Question<'_>, history: &H) -> Result<Weighed, H::Error> {
     let limits = question.policy.cumulative();
     let untold = || {
         let failure = Failure {
@@ -24,9 +21,9 @@ pub(crate) fn check<H: History + ?Sized>(
         failure.of(codes::CUMULATIVE)
     };
     let Some(charges) = charges(question) else {
-        return Ok(if limits.is_empty() { Vec::new() } else { untold() });
+        return Ok(Weighed::from(if limits.is_empty() { Vec::new() } else { untold() }));
     };
-    let mut failures = Vec::new();
+    let mut weighed = Weighed::default();
     for limit in limits {
         let fee = fee(question.facts.intent).filter(|fee| limit.fees && fee.asset == limit.asset);
         let moved = charges.get(&limit.asset).copied();
@@ -35,11 +32,11 @@ pub(crate) fn check<H: History + ?Sized>(
         }
         let fee = fee.map_or(U256::ZERO, |fee| fee.amount);
         match moved.unwrap_or_default().checked_add(fee) {
-            Some(requested) => failures.extend(check_limit(question, history, (limit, requested))?),
-            None => failures.extend(untold()),
+            Some(requested) => weighed.add(check_limit(question, history, (limit, requested))?),
+            None => weighed.add(untold().into()),
         }
     }
-    Ok(failures)
+    Ok(weighed)
 }
 
 /// The sum per asset; `None` where it cannot be told.
@@ -56,18 +53,19 @@ fn check_limit<H: History + ?Sized>(
     question: &Question<'_>,
     history: &H,
     (limit, requested): (&Cumulative, U256),
-) -> Result<Vec<RuleFailure>, H::Error> {
+) -> Result<Weighed, H::Error> {
     let payee = payee(question.facts.intent);
     let whose = match limit.per {
         Per::Wallet => None,
         Per::Recipient => payee,
     };
     let (asset, max) = (limit.asset, limit.max);
-    let fail = |reason: &str, used, resets_at_ms| {
+    let fail = |reason: &str, used, resets_at_ms| -> Weighed {
         let requested = format!("{} on {}", words::quantity(asset, requested), words::chain(asset.chain));
         let (amount, fees) = (words::quantity(asset, max), if limit.fees { " fees included" } else { "" });
         let limit = format!("{amount}{fees} {}{}", limit.window, limit.per.in_words());
-        Failure { reason: reason.to_owned(), limit, used, requested, resets_at_ms }.of(codes::CUMULATIVE)
+        let failure = Failure { reason: reason.to_owned(), limit, used, requested, resets_at_ms };
+        failure.of(codes::CUMULATIVE).into()
     };
     if limit.per == Per::Recipient && payee.is_none() {
         return Ok(fail("it names nobody in whose name it would count", None, None));
@@ -79,7 +77,13 @@ fn check_limit<H: History + ?Sized>(
     counted.extend(limit.fees.then_some(Counted::Fee(asset.chain)));
     let tally = Tally { counted, payee: whose, requested, max };
     Ok(match tally.weigh(question, history, frame)? {
-        Fit::Fits => Vec::new(),
+        Fit::Fits { used } => {
+            let fees = if limit.fees { " with fees" } else { "" };
+            let (counts, window) = (format!("{asset}{fees}"), limit.window.to_string());
+            let after = used.saturating_add(requested);
+            let rule = codes::CUMULATIVE;
+            Counter { rule, counts, recipient: whose, window, limit: max, before: used, after }.into()
+        }
         Fit::Exceeds { used, resets_at } => {
             fail("more than may move over time", Some(words::quantity(asset, used)), resets_at)
         }

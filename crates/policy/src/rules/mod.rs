@@ -29,7 +29,7 @@ mod wallet;
 use quorate_intent::{Action, AssetId, Charge, Intent};
 use quorate_types::{Address, UnixMillis};
 
-use crate::{Facts, Policy, RuleFailure};
+use crate::{Counter, Facts, Policy, RuleFailure};
 
 /// Codes of rules, as they stand in [`RuleFailure::rule`]. A rule with a field in the policy has the field's name.
 pub mod codes {
@@ -138,6 +138,32 @@ pub(crate) fn fee(intent: &Intent) -> Option<Charge> {
     let amount = intent.max_native_fee;
     let pays = intent.transaction.is_some() || !amount.is_zero();
     intent.chain.filter(|_| pays).map(|chain| Charge { asset: AssetId::native(chain), amount })
+}
+
+/// What rules that count found: what fails, and of each limit that does not how far it is used up.
+#[derive(Default)]
+pub(crate) struct Weighed {
+    pub(crate) failures: Vec<RuleFailure>,
+    pub(crate) counters: Vec<Counter>,
+}
+
+impl Weighed {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.failures.extend(more.failures);
+        self.counters.extend(more.counters);
+    }
+}
+
+impl From<Vec<RuleFailure>> for Weighed {
+    fn from(failures: Vec<RuleFailure>) -> Self {
+        Self { failures, counters: Vec::new() }
+    }
+}
+
+impl From<Counter> for Weighed {
+    fn from(counter: Counter) -> Self {
+        Self { failures: Vec::new(), counters: vec![counter] }
+    }
 }
 
 /// A failure of one rule.

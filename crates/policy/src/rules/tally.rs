@@ -18,12 +18,10 @@ pub(super) struct Tally {
 
 /// What came of it.
 pub(super) enum Fit {
-    Fits,
+    /// It does, beside what counts already.
+    Fits { used: U256 },
     /// Too much, with what counts already and when the request would fit.
-    Exceeds {
-        used: U256,
-        resets_at: Option<UnixMillis>,
-    },
+    Exceeds { used: U256, resets_at: Option<UnixMillis> },
     /// The sum is beyond 256 bits, so nothing fits.
     Overflows,
 }
@@ -38,7 +36,7 @@ impl Tally {
     ) -> Result<Fit, H::Error> {
         let Some(used) = self.used(question, history, frame.since)? else { return Ok(Fit::Overflows) };
         if self.fits(used) {
-            return Ok(Fit::Fits);
+            return Ok(Fit::Fits { used });
         }
         let resets_at = match frame.end {
             // Alone it is too much already: no waiting helps.

@@ -3,35 +3,33 @@
 use quorate_types::U256;
 
 use super::tally::{Fit, Tally};
-use super::{Failure, Question, codes, payee};
-use crate::{Counted, History, Per, RuleFailure, Velocity};
+use super::{Failure, Question, Weighed, codes, payee};
+use crate::{Counted, Counter, History, Per, Velocity};
 
-pub(crate) fn check<H: History + ?Sized>(
-    question: &Question<'_>,
-    history: &H,
-) -> Result<Vec<RuleFailure>, H::Error> {
-    let mut failures = Vec::new();
+pub(crate) fn check<H: History + ?Sized>(question: &Question<'_>, history: &H) -> Result<Weighed, H::Error> {
+    let mut weighed = Weighed::default();
     for limit in question.policy.velocity() {
-        failures.extend(check_limit(question, history, limit)?);
+        weighed.add(check_limit(question, history, limit)?);
     }
-    Ok(failures)
+    Ok(weighed)
 }
 
 fn check_limit<H: History + ?Sized>(
     question: &Question<'_>,
     history: &H,
     limit: &Velocity,
-) -> Result<Vec<RuleFailure>, H::Error> {
+) -> Result<Weighed, H::Error> {
     let payee = payee(question.facts.intent);
     let whose = match limit.per {
         Per::Wallet => None,
         Per::Recipient => payee,
     };
     let max = U256::from(limit.max);
-    let fail = |reason: &str, used, resets_at_ms| {
+    let fail = |reason: &str, used, resets_at_ms| -> Weighed {
         let limit = format!("{} {}{}", counted(limit, max), limit.window, limit.per.in_words());
         let requested = "one more".to_owned();
-        Failure { reason: reason.to_owned(), limit, used, requested, resets_at_ms }.of(codes::VELOCITY)
+        let failure = Failure { reason: reason.to_owned(), limit, used, requested, resets_at_ms };
+        failure.of(codes::VELOCITY).into()
     };
     if limit.per == Per::Recipient && payee.is_none() {
         return Ok(fail("it names nobody in whose name it would count", None, None));
@@ -43,7 +41,13 @@ fn check_limit<H: History + ?Sized>(
     counts.extend(limit.denied.then_some(Counted::Denied));
     let tally = Tally { counted: counts, payee: whose, requested: U256::ONE, max };
     Ok(match tally.weigh(question, history, frame)? {
-        Fit::Fits => Vec::new(),
+        Fit::Fits { used } => {
+            let counts = if limit.denied { "signatures and denied attempts" } else { "signatures" };
+            let (counts, window) = (counts.to_owned(), limit.window.to_string());
+            let after = used.saturating_add(U256::ONE);
+            let rule = codes::VELOCITY;
+            Counter { rule, counts, recipient: whose, window, limit: max, before: used, after }.into()
+        }
         Fit::Exceeds { used, resets_at } => {
             let reason = if limit.denied { "too many attempts" } else { "too many signatures" };
             fail(reason, Some(counted(limit, used)), resets_at)

@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use proptest::prelude::*;
 use quorate_intent::{Action, Intent, Once};
-use quorate_policy::{Counted, Decision, Facts, History, Past, RuleFailure, evaluate, evaluate_stateless};
+use quorate_policy::{
+    Counted, Counter, Decision, Facts, History, Past, RuleFailure, codes, evaluate, evaluate_stateless,
+};
 use quorate_types::{Address, Bytes, U256, UnixMillis, WalletId};
 
 use crate::rig::{
@@ -259,6 +261,67 @@ fn an_approval_says_in_whose_name_and_when_it_counts() {
     let decision = decide_after(&Done::default(), POLICY, &transfer(BASE_SEPOLIA, SHOP, 1), NOW);
     let Decision::Allow(approval) = decision else { panic!("denied") };
     assert_eq!((approval.payee(), approval.at()), (Some(address(SHOP)), NOW));
+}
+
+#[test]
+fn an_approval_says_how_far_each_limit_is_used_up() {
+    let (long, zoned) =
+        ("window: { rolling_s: 3600 }", "window: { calendar: month, timezone: Europe/Berlin }");
+    let limits = [
+        format!("asset: USDC, chain: base-sepolia, max: \"10\", {MINUTE}"),
+        format!("asset: USDC, chain: base-sepolia, max: \"9\", per: recipient, {zoned}"),
+        format!("asset: USDC, chain: base, max: \"5\", {MINUTE}"),
+        format!("asset: native, chain: base-sepolia, max: \"1\", fees: true, {MINUTE}"),
+    ];
+    let body = cumulative(&limits.each_ref().map(String::as_str))
+        + &format!("  velocity:\n    - {{ max: 7, {long} }}\n    - {{ max: 8, denied: true, {long} }}\n");
+    let denied = (Counted::Denied, Past { at: NOW, amount: U256::ONE, payee: None });
+    let done = [
+        usdc_at(NOW - 1, 3_000_000, Some(LANDLORD)),
+        usdc_at(NOW, 2_000_000, Some(SHOP)),
+        (Counted::Fee(BASE_SEPOLIA), Past { at: NOW, amount: U256::from(5), payee: None }),
+        signature_at(NOW, LANDLORD),
+        denied,
+    ];
+    let decision =
+        decide_after(&Done(done.to_vec(), vec![]), &body, &transfer(BASE_SEPOLIA, SHOP, 4_000_000), NOW);
+    let Decision::Allow(approval) = decision else { panic!("denied") };
+    let usdc = asset(BASE_SEPOLIA, Some(usdc(BASE_SEPOLIA))).to_string();
+    let expected = serde_json::json!([
+        {"rule": "cumulative", "counts": usdc, "window": "in any 60 s", "limit": "10000000", "before": "5000000",
+         "after": "9000000"},
+        {"rule": "cumulative", "counts": usdc, "window": "per month (Europe/Berlin)", "recipient": SHOP,
+         "limit": "9000000", "before": "2000000", "after": "6000000"},
+        {"rule": "cumulative", "counts": "native@84532 with fees", "window": "in any 60 s",
+         "limit": "1000000000000000000", "before": "5", "after": "1000000000000005"},
+        {"rule": "velocity", "counts": "signatures", "window": "in any 3600 s", "limit": "7", "before": "1",
+         "after": "2"},
+        {"rule": "velocity", "counts": "signatures and denied attempts", "window": "in any 3600 s", "limit": "8",
+         "before": "2", "after": "3"},
+    ]);
+    let (logged, left_out) = approval.logged_counters();
+    assert_eq!((serde_json::to_value(logged).unwrap(), left_out), (expected, 0));
+    assert_eq!(logged, approval.counters());
+}
+
+#[test]
+fn what_is_logged_of_the_limits_has_a_bound() {
+    let counter = Counter {
+        rule: codes::CUMULATIVE,
+        counts: asset(u64::MAX, Some(address(SHOP))).to_string(),
+        recipient: Some(address(SHOP)),
+        window: "per month (America/Argentina/ComodRivadavia)".to_owned(),
+        limit: U256::MAX,
+        before: U256::MAX,
+        after: U256::MAX,
+    };
+    assert!(serde_json::to_string(&counter).unwrap().len() <= 500);
+    let line = |n: usize| format!("    - {{ max: 9, window: {{ rolling_s: {} }} }}\n", 60 + n);
+    let body = ten_a_minute() + "  velocity:\n" + &(0..64).map(line).collect::<String>();
+    let decision = decide_after(&Done::default(), &body, &transfer(BASE_SEPOLIA, SHOP, 1), NOW);
+    let Decision::Allow(approval) = decision else { panic!("denied") };
+    let (logged, left_out) = approval.logged_counters();
+    assert_eq!((logged.len(), left_out, approval.counters().len()), (64, 1, 65));
 }
 
 fn pasts() -> impl Strategy<Value = Vec<(u64, u64, Option<Address>)>> {

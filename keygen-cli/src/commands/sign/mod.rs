@@ -2,6 +2,7 @@
 
 mod authorization;
 mod batch;
+mod record;
 mod transfer;
 
 use std::collections::HashMap;
@@ -70,6 +71,8 @@ pub(crate) enum Sign {
     },
     /// Sign several at once, each with an answer of its own
     Batch(batch::Arguments),
+    /// Tell the audit log which transaction used a signature, where somebody else made it
+    RecordTransaction(record::Arguments),
 }
 
 /// What every request has.
@@ -116,6 +119,7 @@ pub(crate) async fn run(command: Sign, globals: &Globals, output: Output) -> Res
             authorization::run(globals, output, request, authorization).await
         }
         Sign::Batch(batch) => batch::run(globals, batch).await,
+        Sign::RecordTransaction(transaction) => record::run(globals, transaction).await,
     }
 }
 
