@@ -43,14 +43,15 @@ pub(crate) fn compare(
 ) -> Result<(), SessionError> {
     node.own_log.check()?;
     if !is_mine(node, txn, &logs.of_mine)? {
-        metrics::gauge!("quorate_node_rolled_back").set(1.0);
+        // The peer's word alone, which proves nothing: no session with it goes on, and all else does.
+        metrics::counter!("quorate_node_rollback_claims_total", "peer" => peer.to_string()).increment(1);
         let entries = logs.of_mine.entries;
-        tracing::error!(%peer, entries, "this node's data directory is not the newest: a peer saw a later log of it");
+        tracing::error!(%peer, entries, "a peer says that it saw a later log of this node than the one it has");
         return Err(SessionError::caller(
             "log",
             format!(
-                "{peer} saw entry {entries} of this node's log, and it is not there: the data directory is an older one. \
-                 Put the newest back, or `quorate-node restore` and `readmit`"
+                "{peer} saw entry {entries} of this node's log, and it is not there: the data directory is an older one, or \
+                 {peer} lies. Put the newest back, or `quorate-node restore` and `readmit`"
             ),
         ));
     }
@@ -107,4 +108,32 @@ pub(crate) async fn stand(node: &Arc<Node>, terms: &Terms) -> Result<Standing, S
     let (node, terms) = (Arc::clone(node), terms.clone());
     let stand = tokio::task::spawn_blocking(move || standing(&node, &terms)).await;
     stand.map_err(|error| SessionError::Bug(format!("a store task stopped: {error}")))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Cluster, log_more, memory};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use quorate_store::update;
+    use quorate_types::{B256, Role};
+
+    /// What a peer says ends a session with it, and is told as what it is: nobody rings for a node that is well.
+    #[test]
+    fn a_peers_bare_word_of_a_rollback_is_counted_as_its_word() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let node = Cluster::new().node(Role::Service, &memory());
+            log_more(&node, 3, "x");
+            let peer: NodeId = "agent-1".parse().unwrap();
+            let of_mine = LogMark { life: 0, entries: 9, head: B256::repeat_byte(1) };
+            let lie = PeerLogs { party: 0, of_mine, own: LogMark::default() };
+            let compared = update(&*node.store, |txn| compare(&node, txn, (&peer, &lie)));
+            assert!(matches!(compared, Err(SessionError::Caller { field: "log", .. })));
+            assert!(node.own_log.check().is_ok(), "sessions with others go on");
+        });
+        let told = recorder.handle().render();
+        assert!(told.contains("quorate_node_rollback_claims_total{peer=\"agent-1\"} 1"), "{told}");
+        assert!(!told.contains("quorate_node_rolled_back"), "{told}");
+    }
 }

@@ -95,7 +95,11 @@ fn told(entry: &Entry, admitted: Option<&Entry>) -> Option<(Kind, String, Vec<Ru
         }
         "node.back" => (Kind::NodeBack, format!("node {} is attached again", field("node")), Vec::new()),
         "node.rolled_back" => {
-            let text = format!("node {} was put back to an older state: {}", field("node"), field("reason"));
+            let text = format!(
+                "node {} was put back to an older state, or is told so: {}",
+                field("node"),
+                field("reason")
+            );
             (Kind::Rollback, text, Vec::new())
         }
         _ => return None,
