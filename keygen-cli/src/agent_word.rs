@@ -107,9 +107,13 @@ fn converse(socket: &Path, question: &Value) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    stream.write_all(format!("{question}\n").as_bytes())?;
+    // Whom the node does not know it answers before it reads, and hangs up: the answer is there all the same.
+    let written = stream.write_all(format!("{question}\n").as_bytes());
     let mut answer = String::new();
     BufReader::new(stream.take(MAX_ANSWER)).read_line(&mut answer)?;
+    if answer.is_empty() {
+        written?;
+    }
     Ok(answer)
 }
 

@@ -20,8 +20,24 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn new(field: &'static str, reason: impl ToString) -> Self {
+    pub(super) fn new(field: &'static str, reason: impl ToString) -> Self {
         Self { field, reason: reason.to_string() }
+    }
+
+    /// The same words whether an agent is another user's or nobody's.
+    pub(super) fn unlisted(uid: u32) -> Self {
+        Self::new("uid", format!("user {uid} may not ask for this agent"))
+    }
+
+    #[cfg(test)]
+    pub(super) const fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// Counts it, and tells the node's log.
+    pub(super) fn count(&self, uid: u32) {
+        metrics::counter!("quorate_node_asks_refused").increment(1);
+        tracing::warn!(uid, field = self.field, reason = self.reason, "an agent's question is refused");
     }
 
     /// What is wrong here is for this node's own log.
@@ -48,8 +64,7 @@ pub(super) async fn answer(node: &Arc<Node>, config: &AskingConfig, uid: u32, li
         Question::Ask(ask) => asked(node, config, uid, *ask).await,
     };
     answered.unwrap_or_else(|refusal| {
-        metrics::counter!("quorate_node_asks_refused").increment(1);
-        tracing::warn!(uid, field = refusal.field, reason = refusal.reason, "an agent's question is refused");
+        refusal.count(uid);
         refusal.into()
     })
 }
@@ -61,20 +76,18 @@ fn key(node: &Node, config: &AskingConfig, uid: u32, agent: &AgentId) -> Result<
     Ok(Answer::key(&key.public()))
 }
 
-/// The same words whether the agent is another user's or nobody's.
 fn permit(config: &AskingConfig, uid: u32, agent: &AgentId) -> Result<(), Refusal> {
     if config.may(uid, agent) {
         return Ok(());
     }
-    Err(Refusal::new("uid", format!("user {uid} may not ask for this agent")))
+    Err(Refusal::unlisted(uid))
 }
 
 async fn asked(node: &Arc<Node>, config: &AskingConfig, uid: u32, ask: Ask) -> Result<Answer, Refusal> {
     let Ask { wallet, idempotency_key, payload, expires_in_s } = ask;
     let record = node.vault.wallet(&wallet).map_err(Refusal::internal)?;
     // A wallet that is not here is nobody's.
-    let record =
-        record.ok_or_else(|| Refusal::new("uid", format!("user {uid} may not ask for this agent")))?;
+    let record = record.ok_or_else(|| Refusal::unlisted(uid))?;
     permit(config, uid, &record.agent)?;
     let key = keys::find(&*node.store, &record.agent).map_err(Refusal::internal)?;
     let key = key.filter(|key| record.terms.agent_key == Some(key.public())).ok_or_else(|| {

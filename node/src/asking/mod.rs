@@ -3,29 +3,31 @@
 
 mod answer;
 mod config;
+mod directory;
 mod keys;
+mod places;
 mod wire;
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use answer::Refusal;
+use places::{Place, Places};
 
 use crate::node::Node;
 
 pub use config::{AskingAgent, AskingConfig};
 pub use keys::KeyError;
 
-/// Questions at once.
-const CONNECTIONS: usize = 16;
 /// From the connection to its answer.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// After a connection that the system could not take.
@@ -35,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum AskingError {
     /// Another user could put another socket in its place.
-    #[error("asking.socket: {}: its directory must be this user's or root's, and writable by no one else", .0.display())]
+    #[error("asking.socket: {} must be this user's or root's, and writable by no one else", .0.display())]
     Directory(PathBuf),
     /// Something else is there.
     #[error("asking.socket: {}: there is something, and it is no socket of this user's", .0.display())]
@@ -58,6 +60,8 @@ impl AskingError {
 /// The socket, before it is served. Dropped, its file is gone.
 pub(crate) struct Asking {
     config: AskingConfig,
+    /// Where it was made: links are followed once.
+    path: PathBuf,
     listener: UnixListener,
 }
 
@@ -72,38 +76,34 @@ impl Asking {
             tracing::info!(agent = %listed.agent, uid = listed.uid, %key, "asks through the local socket");
         }
         let failed = |source| AskingError::Io(config.socket.clone(), source);
-        clear(&config.socket)?;
-        let listener = UnixListener::bind(&config.socket).map_err(failed)?;
+        let path = directory::clear(&config.socket)?;
+        let listener = UnixListener::bind(&path).map_err(failed)?;
         // Whoever connects before this is asked who they are all the same.
         let mode = if config.open_to_group { 0o660 } else { 0o600 };
-        fs::set_permissions(&config.socket, fs::Permissions::from_mode(mode)).map_err(failed)?;
-        Ok(Self { config, listener })
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(failed)?;
+        Ok(Self { config, path, listener })
     }
 
     /// Answers until `stop`.
     pub(crate) async fn serve(self, node: Arc<Node>, stop: CancellationToken) {
         let config = Arc::new(self.config.clone());
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let places = Places::of(&config);
         let mut answering = JoinSet::new();
         loop {
-            let next = async {
-                let place = Arc::clone(&places).acquire_owned().await.ok()?;
-                Some((self.listener.accept().await, place))
-            };
-            let (accepted, place) = tokio::select! {
+            let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 Some(_) = answering.join_next() => continue,
-                next = next => match next {
-                    Some(next) => next,
-                    None => break,
-                },
+                accepted = self.listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, _)) => {
+                    // Before anything is read, and before it costs anybody a place.
+                    let Some((stream, uid, place)) = admitted(&places, stream) else { continue };
                     let (node, config) = (Arc::clone(&node), Arc::clone(&config));
                     answering.spawn(async move {
                         let _place = place;
-                        let served = tokio::time::timeout(DEADLINE, converse(stream, &node, &config)).await;
+                        let conversation = converse(stream, uid, &node, &config);
+                        let served = tokio::time::timeout(DEADLINE, conversation).await;
                         if !matches!(served, Ok(Ok(()))) {
                             tracing::debug!("an agent's connection ended without an answer");
                         }
@@ -120,41 +120,48 @@ impl Asking {
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        let _gone_already = fs::remove_file(&self.config.socket);
+        let _gone_already = fs::remove_file(&self.path);
     }
+}
+
+/// Who connected, by the kernel's word, and a place for them. Whoever has none is told so at once.
+fn admitted(places: &Places, stream: UnixStream) -> Option<(UnixStream, u32, Place)> {
+    let uid = stream.peer_cred().ok()?.uid();
+    match places.take(uid) {
+        Ok(place) => Some((stream, uid, place)),
+        Err(refusal) => {
+            refusal.count(uid);
+            let _hung_up = turn_away(stream, refusal);
+            None
+        }
+    }
+}
+
+/// A new socket has room for a line, so nobody waits for it to be read.
+fn turn_away(stream: UnixStream, refusal: Refusal) -> io::Result<()> {
+    stream.into_std()?.write_all(&line(&refusal.into())?)
+}
+
+fn line(answer: &wire::Answer) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 /// One question, one answer.
-async fn converse(mut stream: UnixStream, node: &Arc<Node>, config: &AskingConfig) -> io::Result<()> {
-    let uid = stream.peer_cred()?.uid();
+async fn converse(
+    mut stream: UnixStream,
+    uid: u32,
+    node: &Arc<Node>,
+    config: &AskingConfig,
+) -> io::Result<()> {
     let (read, mut write) = stream.split();
-    let mut line = Vec::new();
+    let mut question = Vec::new();
     let mut bounded = BufReader::new(read).take(wire::MAX_LINE);
-    bounded.read_until(b'\n', &mut line).await?;
-    let answer = answer::answer(node, config, uid, &line).await;
-    let mut text = serde_json::to_vec(&answer)?;
-    text.push(b'\n');
-    write.write_all(&text).await?;
+    bounded.read_until(b'\n', &mut question).await?;
+    let answer = answer::answer(node, config, uid, &question).await;
+    write.write_all(&line(&answer)?).await?;
     write.shutdown().await
-}
-
-/// Takes away the socket a run before left, and nothing else, from a directory nobody else can change.
-fn clear(socket: &Path) -> Result<(), AskingError> {
-    let failed = |source| AskingError::Io(socket.to_owned(), source);
-    let me = rustix::process::geteuid().as_raw();
-    let parent = socket.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = fs::metadata(parent).map_err(failed)?;
-    if ![me, 0].contains(&directory.uid()) || directory.mode() & 0o022 != 0 {
-        return Err(AskingError::Directory(socket.to_owned()));
-    }
-    match fs::symlink_metadata(socket) {
-        Ok(there) if there.file_type().is_socket() && there.uid() == me => {
-            fs::remove_file(socket).map_err(failed)
-        }
-        Ok(_) => Err(AskingError::Taken(socket.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(failed(error)),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use quorate_store::update;
 use quorate_types::Role;
 use serde_json::{Value, json};
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use super::*;
 use crate::testing::{Cluster, memory, payment, shares, wallet};
 use crate::vault::WalletRecord;
@@ -126,6 +129,47 @@ async fn another_user_gets_nothing_whoever_it_is() {
     assert_eq!(rig.asked(), 0);
 }
 
+/// Connects, says nothing, and hears what it is told within a second.
+async fn silent(rig: &Rig) -> (std::os::unix::net::UnixStream, String) {
+    let socket = rig.dir.path().join("ask.sock");
+    let connect = move || {
+        let stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let mut told = String::new();
+        let _timed_out = std::io::BufReader::new(&stream).read_line(&mut told);
+        (stream, told)
+    };
+    tokio::task::spawn_blocking(connect).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_is_not_listed_hears_it_before_saying_anything_and_takes_no_place() {
+    let rig = Rig::start(me() + 1).await;
+    for _ in 0..20 {
+        let (_open, told) = silent(&rig).await;
+        assert_eq!(refused(&serde_json::from_str(&told).unwrap()), "uid");
+    }
+}
+
+#[tokio::test]
+async fn one_user_has_so_many_conversations_at_once_and_no_more() {
+    let rig = Rig::start(me()).await;
+    let (first, told) = silent(&rig).await;
+    assert_eq!(told, "", "it waits for the question");
+    let rest = [silent(&rig), silent(&rig), silent(&rig)];
+    let rest = futures::future::join_all(rest).await;
+    assert!(rest.iter().all(|(_, told)| told.is_empty()));
+    assert_eq!(refused(&rig.ask(question()).await), "connections");
+    drop(first);
+    let answered = async {
+        while rig.ask(question()).await.get("asked").is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(2), answered).await.unwrap();
+    drop(rest);
+}
+
 #[tokio::test]
 async fn what_the_node_does_not_understand_or_is_not_the_agents_is_refused_by_field() {
     let rig = Rig::start(me()).await;
@@ -182,12 +226,49 @@ async fn the_socket_is_private_and_takes_no_strangers_place() {
     fs::remove_file(&path).unwrap();
     fs::set_permissions(rig.dir.path(), fs::Permissions::from_mode(0o770)).unwrap();
     let open = Asking::open(&rig.node, config(&rig.dir, me())).err().unwrap();
-    assert!(matches!(open, AskingError::Directory(_)), "{open}");
+    assert!(matches!(&open, AskingError::Directory(which) if which == rig.dir.path()), "{open}");
     let of_group = AskingConfig { open_to_group: true, ..config(&rig.dir, me()) };
     fs::set_permissions(rig.dir.path(), fs::Permissions::from_mode(0o750)).unwrap();
     let asking = Asking::open(&rig.node, of_group).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
     drop(asking);
+}
+
+/// Whoever may rename what leads to the socket's directory can put another in its place.
+#[tokio::test]
+async fn each_directory_on_the_way_is_looked_at() {
+    let (node, dir) = (Cluster::new().node(Role::Agent, &memory()), tempfile::tempdir().unwrap());
+    let top = fs::canonicalize(dir.path()).unwrap();
+    let (upper, lower) = (top.join("upper"), top.join("upper/lower"));
+    fs::create_dir_all(&lower).unwrap();
+    let open = |socket: PathBuf| Asking::open(&node, AskingConfig { socket, ..config(&dir, me()) });
+    let cases = [
+        (0o755, 0o755, None),
+        (0o1777, 0o755, None),
+        (0o777, 0o755, Some(&upper)),
+        (0o775, 0o700, Some(&upper)),
+        (0o755, 0o775, Some(&lower)),
+        (0o755, 0o1777, Some(&lower)),
+    ];
+    for (above, of_socket, refused) in cases {
+        for (directory, mode) in [(&upper, above), (&lower, of_socket)] {
+            fs::set_permissions(directory, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let opened = open(lower.join("ask.sock"));
+        match (opened, refused) {
+            (Ok(_), None) => {}
+            (Err(AskingError::Directory(which)), Some(expected)) => assert_eq!(which, *expected),
+            (opened, _) => panic!("{above:o} {of_socket:o}: {:?}", opened.err()),
+        }
+    }
+    // By a link as by its own name, and what it leads to is what is looked at.
+    fs::set_permissions(&lower, fs::Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::symlink(&lower, top.join("link")).unwrap();
+    let opened = open(top.join("link/ask.sock")).unwrap();
+    assert!(lower.join("ask.sock").exists());
+    fs::remove_file(top.join("link")).unwrap();
+    drop(opened);
+    assert!(!lower.join("ask.sock").exists());
 }
 
 /// Every user of a machine may run it.
@@ -209,7 +290,7 @@ async fn a_process_of_another_user_is_told_apart() {
     fs::set_permissions(rig.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     let run = move |uid: &'static str| {
-        let script = "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die $!; \
+        let script = "use IO::Socket::UNIX; $SIG{PIPE} = 'IGNORE'; my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die $!; \
                       print $s $ARGV[1], qq(\\n); $s->flush; print scalar <$s>;";
         let arguments = [&format!("--reuid={uid}"), "--clear-groups", PERL, "-e", script];
         let mut command = std::process::Command::new("setpriv");
