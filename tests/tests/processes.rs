@@ -167,13 +167,58 @@ fn the_monthly_drill_is_held_as_ci_holds_it() {
 fn a_cluster_of_processes_signs_denies_outlives_a_kill_and_goes_down() {
     let dev = Dev::new();
     let wallet = dev.provision();
-    check(&Ran::of(dev.pay(FRIEND, 12, "first")).done(), wallet, 12);
+    let first = Ran::of(dev.pay(FRIEND, 12, "first")).done();
+    check(&first, wallet, 12);
+    proven(&dev, &first);
+    recorded(&dev, &first);
     denials(&dev);
     history(&dev);
     twice_at_once(&dev, wallet);
     a_killed_node(&dev, wallet);
     dev.run(&["dev", "down"]).done();
     assert_eq!(dev.processes(), [], "a process is left");
+}
+
+/// Whoever has an answer's receipt can have it proven by the running coordinator, and check the proof without it.
+fn proven(dev: &Dev, answer: &Value) {
+    let (sequence, hash) = (&answer["receipt"]["sequence"], answer["receipt"]["hash"].as_str().unwrap());
+    let file = |name: &str| dev.dir.path().join(name).to_str().unwrap().to_owned();
+    let (proof, other) = (file("proof.json"), file("other.json"));
+    let (receipt, began) = (format!("{sequence}:{hash}"), Instant::now());
+    // The nodes cosign the log every half minute.
+    let made = loop {
+        let ran = dev.run(&["audit", "prove", &receipt, "--out", &proof]);
+        if ran.code == 0 {
+            break ran.done();
+        }
+        assert_eq!(ran.answer["error"]["kind"], "unavailable", "{}", ran.answer);
+        assert!(began.elapsed() < PATIENCE, "{}", ran.answer);
+        std::thread::sleep(Duration::from_millis(500));
+    };
+    assert_eq!(made["file"], proof);
+    let entry: Value = serde_json::from_str(made["proof"]["entry"].as_str().unwrap()).unwrap();
+    assert_eq!((&entry["seq"], &entry["kind"]), (sequence, &"sign.signed".into()));
+    assert_eq!(entry["fields"]["signature"], answer["signature"].as_str().unwrap().trim_start_matches("0x"));
+    let manifest = dev.root().join("manifest.yaml");
+    let cosigned =
+        ["--cosigned", made["checkpoint"].as_str().unwrap(), "--manifest", manifest.to_str().unwrap()];
+    dev.run(&[&["audit", "check", &proof][..], &cosigned].concat()).done();
+    // A receipt of another log is told apart, and leaves no proof behind.
+    let forged = format!("{sequence}:{}", "0".repeat(64));
+    let refused = dev.run(&["audit", "prove", &forged, "--out", &other]);
+    assert_eq!((refused.code, Path::new(&other).exists()), (4, false), "{}", refused.answer);
+}
+
+/// The hash of a transaction that was signed here is on record with the signature, and no other is taken.
+fn recorded(dev: &Dev, answer: &Value) {
+    let record = |hash: &str| {
+        let request = ["--wallet", "shopper", "--idempotency-key", "first", "--transaction-hash", hash];
+        dev.run(&[&["sign", "record-transaction"][..], &request].concat())
+    };
+    let told = record(answer["transaction_hash"].as_str().unwrap()).done();
+    assert_eq!((&told["receipt"], &told["chain_id"]), (&answer["receipt"], &84532.into()));
+    let refused = record(&B256::repeat_byte(1).to_string());
+    assert_eq!((refused.code, &refused.answer["error"]["field"]), (4, &"transaction_hash".into()));
 }
 
 fn denials(dev: &Dev) {
