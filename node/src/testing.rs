@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use quorate_approval::ApprovalRequest;
 use quorate_audit::{Event, tree};
 use quorate_manifest::{
     CoordinatorDraft, GroupDraft, ManifestDraft, Namespace, NodeDraft, PersonDraft, SignedDocument, sign,
@@ -36,6 +37,8 @@ pub(crate) fn memory() -> Arc<dyn Store> {
 /// Everything its members know.
 pub(crate) struct Cluster {
     pub(crate) operator: PrivateKey,
+    /// Anne's.
+    pub(crate) approver: PrivateKey,
     pub(crate) keys: [Arc<NodeKey>; 3],
     pub(crate) custodian: age::x25519::Identity,
     pub(crate) draft: ManifestDraft,
@@ -45,7 +48,8 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn new() -> Self {
-        let operator = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap();
+        let [operator, approver] =
+            [(); 2].map(|()| PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap());
         let keys = [(); 3].map(|()| Arc::new(NodeKey::generate(&mut OsRng)));
         let custodian = age::x25519::Identity::generate();
         let node = |role: Role| NodeDraft {
@@ -58,12 +62,12 @@ impl Cluster {
             dev: true,
             nodes: Role::ALL.map(node).to_vec(),
             groups: vec![GroupDraft { id: "g".to_owned(), agent, service, cold }],
-            approvers: Vec::new(),
+            approvers: vec![person("anne", &approver)],
             recovery: vec![custodian.to_public().to_string()],
             coordinators: vec![CoordinatorDraft { id: "coordinator-1".to_owned() }],
             ..ManifestDraft::new("dev", vec![person("olga", &operator)])
         };
-        Self { operator, keys, custodian, draft, clock: ManualClock::at(1_000) }
+        Self { operator, approver, keys, custodian, draft, clock: ManualClock::at(1_000) }
     }
 
     /// The draft with a change, signed by the operator.
@@ -109,6 +113,13 @@ impl Cluster {
              reason: a test\n"
         );
         self.sign(body, Namespace::Freeze)
+    }
+
+    /// Anne's yes to just this.
+    pub(crate) fn approve(&self, asked: &ApprovalRequest) -> v1::SignedDocument {
+        let body = asked.to_yaml().unwrap().into_bytes();
+        let signatures = vec![sign(&body, Namespace::Approval, &self.approver).unwrap()];
+        v1::SignedDocument { body, signatures }
     }
 
     fn sign(&self, body: String, namespace: Namespace) -> SignedDocument {

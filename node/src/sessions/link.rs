@@ -66,8 +66,15 @@ impl Link {
     /// A line to nobody, for tests of what needs no peer.
     #[cfg(test)]
     pub(crate) fn to_nobody() -> Self {
-        let ((_, events), (out, _)) = (mpsc::channel(1), mpsc::channel(1));
-        Self::new((SessionRef::from_bytes([0; 16]), "coordinator-1"), u32::MAX, events, out)
+        Self::held().0
+    }
+
+    /// A line whose other end the test holds.
+    #[cfg(test)]
+    pub(crate) fn held() -> (Self, (mpsc::Sender<Event>, mpsc::Receiver<v1::NodeFrame>)) {
+        let ((to, events), (out, from)) = (mpsc::channel(super::EVENTS), mpsc::channel(super::EVENTS));
+        let session = SessionRef::from_bytes([0; 16]);
+        (Self::new((session, "coordinator-1"), u32::MAX, events, out), (to, from))
     }
 
     /// Whose stream it is on.

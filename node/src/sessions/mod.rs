@@ -18,11 +18,10 @@ use tokio_util::task::AbortOnDropHandle;
 pub(crate) use commit::commit;
 pub(crate) use error::SessionError;
 pub(crate) use joined::Joined;
-pub(crate) use link::{Link, PARTIAL_ROUND};
+pub(crate) use link::{Event, Link, PARTIAL_ROUND};
 
 use crate::node::Node;
 use crate::ops;
-use link::Event;
 
 /// Most sessions at once on one stream. More are refused as a failure of the network: try again.
 const MAX_SESSIONS: usize = 64;

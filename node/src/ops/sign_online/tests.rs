@@ -1,6 +1,10 @@
 //! The real path on a disk that fails at every step, and contributions that come late.
 
+mod approvals;
+mod grant;
+mod intent;
 mod schedules;
+mod session;
 
 use quorate_audit::entries;
 use quorate_manifest::SignedDocument;
@@ -122,17 +126,20 @@ impl Rig {
     }
 
     fn start_with(&self, id: B256, payload: v1::Payload, contribution: &[u8]) -> v1::StartOnline {
+        online(id, self.request(payload), contribution)
+    }
+
+    /// What an honest coordinator shows of a request that nobody has to sign.
+    fn request(&self, payload: v1::Payload) -> v1::StartSign {
         let policy = self.nodes[0].documents.policy(&"w".parse().unwrap()).unwrap();
-        let request = v1::StartSign {
+        v1::StartSign {
             wallet: "w".to_owned(),
             payload: Some(payload),
             policy_hash: policy.hash().to_vec(),
             idempotency_key: "k".to_owned(),
             agent: None,
             approval: None,
-        };
-        let (presignature, contribution) = (id.to_vec(), contribution.to_vec());
-        v1::StartOnline { presignature, request: Some(request), contribution }
+        }
     }
 
     async fn contribution(&self, id: B256) -> Vec<u8> {
@@ -158,6 +165,11 @@ impl Rig {
 fn node(cluster: &Cluster, role: Role, disk: &Arc<FailingStore>) -> Arc<Node> {
     let disk: Arc<dyn Store> = disk.clone();
     cluster.node(role, &disk)
+}
+
+fn online(id: B256, request: v1::StartSign, contribution: &[u8]) -> v1::StartOnline {
+    let (presignature, contribution) = (id.to_vec(), contribution.to_vec());
+    v1::StartOnline { presignature, request: Some(request), contribution }
 }
 
 fn contributed(outcome: Result<Outcome, SessionError>) -> Vec<u8> {
