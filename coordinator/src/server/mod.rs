@@ -1,7 +1,7 @@
 //! The gRPC edge: one file per service, each method converts, calls its operation and converts back.
 
 mod alerts;
-mod approvals;
+pub(crate) mod approvals;
 mod audit;
 mod ceremony;
 mod cluster;

@@ -17,4 +17,5 @@ mod relay;
 mod rig;
 mod sign;
 mod tls;
+mod waiting;
 mod watch;

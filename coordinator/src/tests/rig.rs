@@ -63,6 +63,11 @@ fn second() -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from_seed(&[43; 32]))
 }
 
+/// An approver.
+pub(super) fn anne() -> PrivateKey {
+    PrivateKey::from(Ed25519Keypair::from_seed(&[44; 32]))
+}
+
 fn second_key() -> PersonKey {
     PersonKey::try_from(second().public_key()).unwrap()
 }
@@ -81,6 +86,10 @@ pub(super) fn manifest(version: u64) -> SignedDocument {
             agent: "agent-1".to_owned(),
             service: "service-1".to_owned(),
             cold: "cold-1".to_owned(),
+        }],
+        approvers: vec![PersonDraft {
+            name: "anne".to_owned(),
+            key: PersonKey::try_from(anne().public_key()).unwrap().to_string(),
         }],
         recovery: vec![RECIPIENT.to_owned()],
         coordinators: vec![CoordinatorDraft { id: "coordinator-1".to_owned() }],
@@ -323,6 +332,13 @@ pub(super) fn signature_of(answer: &v1::SignResponse) -> v1::Signed {
     match &answer.outcome {
         Some(v1::sign_response::Outcome::Signed(signed)) => signed.clone(),
         other => panic!("not signed: {other:?}"),
+    }
+}
+
+pub(super) fn waiting_of(answer: &v1::SignResponse) -> v1::Waiting {
+    match &answer.outcome {
+        Some(v1::sign_response::Outcome::Waiting(waiting)) => waiting.clone(),
+        other => panic!("does not wait: {other:?}"),
     }
 }
 
