@@ -89,12 +89,20 @@ impl World {
 
     /// Puts a node's data directory back to what it is in `other`. The node must be stopped.
     pub fn restore(&self, role: Role, other: &Self) {
-        let directory = format!("{role}/data");
-        fs::remove_dir_all(self.path(&directory)).unwrap();
-        fs::create_dir(self.path(&directory)).unwrap();
-        let permissions = fs::metadata(other.path(&directory)).unwrap().permissions();
-        fs::set_permissions(self.path(&directory), permissions).unwrap();
-        copy(&other.path(&directory), &self.path(&directory));
+        self.put_back(&format!("{role}/data"), other);
+    }
+
+    /// The same of the coordinator's.
+    pub fn restore_coordinator(&self, other: &Self) {
+        self.put_back("coordinator/data", other);
+    }
+
+    fn put_back(&self, directory: &str, other: &Self) {
+        fs::remove_dir_all(self.path(directory)).unwrap();
+        fs::create_dir(self.path(directory)).unwrap();
+        let permissions = fs::metadata(other.path(directory)).unwrap().permissions();
+        fs::set_permissions(self.path(directory), permissions).unwrap();
+        copy(&other.path(directory), &self.path(directory));
     }
 
     /// The store of a stopped node.
