@@ -81,6 +81,8 @@ pub(crate) struct Matter<'a> {
     /// Their yes, where it is for just this.
     approval: Option<SignedApproval>,
     pub(crate) held_since: Option<UnixMillis>,
+    /// Names the freeze orders about it: one that comes ends a hold for good.
+    pub(crate) standing: B256,
     pub(crate) now: UnixMillis,
 }
 
@@ -189,8 +191,9 @@ impl Question {
         let approval = case.as_ref().zip(subject);
         let approval =
             approval.and_then(|(case, subject)| case.approved_for(self.pinned.manifest(), &subject, now));
-        let held_since = quorate_ledger::held_since(txn, &request.wallet, request.payload_hash)?;
-        Ok(Matter { wallet, public_key, decoded, summary, policy, case, approval, held_since, now })
+        let standing = self.freezes.standing_over(&wallet.wallet, &wallet.agent, &decoded.intent);
+        let held_since = quorate_ledger::held_since(txn, &request.wallet, request.payload_hash, standing)?;
+        Ok(Matter { wallet, public_key, decoded, summary, policy, case, approval, held_since, standing, now })
     }
 
     /// Limits are weighed in the transaction that reserves.

@@ -46,7 +46,7 @@ impl Question {
                 begins = matter.held_since != Some(hold.since);
                 if begins {
                     let (wallet, payload_hash) = (&self.request.wallet, self.request.payload_hash);
-                    quorate_ledger::hold(txn, wallet, payload_hash, hold.since)?;
+                    quorate_ledger::hold(txn, wallet, payload_hash, (hold.since, matter.standing))?;
                 }
                 on_hold(&denial, hold)
             }

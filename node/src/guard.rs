@@ -183,7 +183,12 @@ impl Request {
         Ok(Facts {
             asked: Asked::check(key, &asking, self.agent.as_ref(), facts.now),
             approved_by: self.approval.as_ref().filter(holds).map_or(&[], SignedApproval::approvers),
-            held_since: quorate_ledger::held_since(ledger, &self.wallet.wallet, self.payload_hash)?,
+            held_since: quorate_ledger::held_since(
+                ledger,
+                &self.wallet.wallet,
+                self.payload_hash,
+                self.standing(node),
+            )?,
             ..facts
         })
     }
@@ -200,6 +205,12 @@ impl Request {
             .field("policy_hash", json!(self.policy.hash()))
             .field("summary", self.summary())
             .field("asked_by", json!(self.agent))
+    }
+
+    /// Names the freeze orders this node has seen about it: one that comes ends a hold for good.
+    pub(crate) fn standing(&self, node: &Node) -> B256 {
+        let WalletRecord { wallet, agent, .. } = &self.wallet;
+        node.documents.frozen().standing_over(wallet, agent, &self.decoded.intent)
     }
 
     fn summary(&self) -> String {

@@ -108,9 +108,13 @@ impl Cluster {
 
     /// An order about wallet `w`.
     pub(crate) fn freeze(&self, sequence: u64, action: &str) -> SignedDocument {
+        self.order("scope: wallet\ntarget: w", sequence, action)
+    }
+
+    /// An order about anything.
+    pub(crate) fn order(&self, scope: &str, sequence: u64, action: &str) -> SignedDocument {
         let body = format!(
-            "freeze: quorate/v1\ncluster: dev\nsequence: {sequence}\nscope: wallet\ntarget: w\naction: {action}\n\
-             reason: a test\n"
+            "freeze: quorate/v1\ncluster: dev\nsequence: {sequence}\n{scope}\naction: {action}\nreason: a test\n"
         );
         self.sign(body, Namespace::Freeze)
     }

@@ -15,6 +15,7 @@ use super::rig::{
     waiting_of,
 };
 use crate::error::OpError;
+use crate::ops::apply_freeze::apply_freeze;
 use crate::ops::approvals::{Name, approve};
 use crate::records::put;
 use crate::server::approvals::Approvals;
@@ -116,4 +117,61 @@ async fn an_approved_case_denies_too_once_its_time_is_over() {
     assert_eq!(denial.failures[0].rule, "approval");
     assert_eq!((rig.entry("k"), agent.sessions()), (None, 0));
     assert_ne!(rig.waits("k").await.approval, asked.approval);
+}
+
+/// Every payment is on hold for a minute.
+fn held() -> Rig {
+    tiers(
+        "  tiers: [{asset: native, chain: base-sepolia, delay: \"0.01\", delay_s: 60}]\n  approval: {threshold: 1, \
+         approvers: [anne], timeout_s: 600}\n",
+    )
+}
+
+async fn order(rig: &Rig, scope: &str, sequence: u64, action: &str) {
+    let body = format!(
+        "freeze: quorate/v1\ncluster: demo\nsequence: {sequence}\n{scope}\naction: {action}\nreason: a test\n"
+    );
+    apply_freeze(&rig.core, caller(PeerRole::Operator), super::rig::signed(body, Namespace::Freeze))
+        .await
+        .unwrap();
+}
+
+/// Lifting it arms nothing: whoever still wants the payment waits from the beginning.
+#[tokio::test]
+async fn a_freeze_that_comes_during_a_hold_ends_it_also_once_lifted() {
+    for scope in [
+        "scope: all",
+        "scope: wallet\ntarget: w",
+        "scope: agent\ntarget: bot",
+        "scope: chain\ntarget: \"84532\"",
+    ] {
+        let rig = held();
+        let first = rig.waits("k").await;
+        assert_eq!((first.tier.as_str(), first.until_ms), ("delay", START + 60_000));
+        rig.clock.advance(30_000);
+        order(&rig, scope, 1, "freeze").await;
+        let frozen = denial_of(&rig.sign("k", payment(SMALL, PAYEE)).await.unwrap());
+        assert_eq!(frozen.failures[0].rule, "frozen");
+        order(&rig, scope, 2, "unfreeze").await;
+        let rig = rig.restarted();
+        let (agent, _service) = rig.attach_signers(&[], &[]);
+        rig.clock.advance(30_000);
+        assert_eq!(rig.waits("k").await.until_ms, START + 120_000, "{scope}");
+        rig.clock.advance(59_999);
+        assert_eq!(rig.waits("k").await.until_ms, START + 120_000, "{scope}");
+        assert_eq!(agent.sessions(), 0);
+        rig.clock.advance(1);
+        signature_of(&rig.sign("k", payment(SMALL, PAYEE)).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_order_about_something_else_ends_no_hold() {
+    let rig = held();
+    let _nodes = rig.attach_signers(&[], &[]);
+    rig.waits("k").await;
+    order(&rig, "scope: wallet\ntarget: other", 1, "freeze").await;
+    order(&rig, "scope: chain\ntarget: \"1\"", 1, "freeze").await;
+    rig.clock.advance(60_000);
+    signature_of(&rig.sign("k", payment(SMALL, PAYEE)).await.unwrap());
 }

@@ -84,6 +84,14 @@ impl FrozenSet {
         scopes.iter().fold(transcript, |transcript, scope| transcript.field(of(scope).as_slice())).finish()
     }
 
+    /// Names the orders that count for signing `intent` with this wallet. It changes with each order that covers it, freezing
+    /// or lifting, and never comes back to what it was.
+    pub fn standing_over(&self, wallet: &WalletId, agent: &AgentId, intent: &Intent) -> B256 {
+        let about = self.0.values().filter(|order| order.scope().covers(wallet, agent, intent));
+        let transcript = Transcript::new("quorate/freeze-standing-over/v1");
+        about.fold(transcript, |transcript, order| transcript.field(order.hash().as_slice())).finish()
+    }
+
     /// The order that counts for each scope, freezing or lifting, in the order of scopes.
     pub fn orders(&self) -> impl Iterator<Item = &SignedFreeze> {
         self.0.values()

@@ -298,3 +298,24 @@ proptest! {
         }
     }
 }
+
+/// What a hold began under: it names each order about the very payment, and never comes back.
+#[test]
+fn what_stands_over_a_payment_changes_with_each_order_about_it_and_with_no_other() {
+    let (wallet, agent) = ("shopper".parse().unwrap(), "bot".parse().unwrap());
+    let intent = decode(&Payload::Message(Bytes::from_static(b"hello"))).unwrap().intent;
+    let mut set = FrozenSet::default();
+    let mut seen = vec![set.standing_over(&wallet, &agent, &intent)];
+    for scope in ["all", "wallet/shopper", "agent/bot"] {
+        for (sequence, action) in [(1, Action::Freeze), (2, Action::Unfreeze), (3, Action::Freeze)] {
+            set.apply(signed(scope, sequence, action)).unwrap();
+            let now = set.standing_over(&wallet, &agent, &intent);
+            assert!(!seen.contains(&now), "{scope} {sequence}");
+            seen.push(now);
+        }
+    }
+    for scope in ["wallet/other", "agent/other", "chain/1", "asset/native@84532"] {
+        set.apply(signed(scope, 1, Action::Freeze)).unwrap();
+        assert_eq!(Some(&set.standing_over(&wallet, &agent, &intent)), seen.last(), "{scope}");
+    }
+}

@@ -25,14 +25,14 @@ pub(crate) const PLACES: &str = "ledger_place";
 /// A service node's charges, by wallet and payload hash.
 pub(crate) const CHARGES: &str = "ledger_charge";
 
-/// Since when payloads have been on hold, by wallet and payload hash.
+/// Since when payloads have been on hold, and under what, by wallet and payload hash.
 pub(crate) const HOLDS: &str = "ledger_hold";
 
 /// Version of a table's records. Another one is refused, but for what [`decode_version`] is asked for by its reader.
 fn version(table: &str) -> u8 {
     match table {
         SPENDS => 3,
-        ENTRIES | SIGNATURES | DENIED => 2,
+        ENTRIES | SIGNATURES | DENIED | HOLDS => 2,
         _ => 1,
     }
 }

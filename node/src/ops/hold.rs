@@ -47,7 +47,7 @@ pub(crate) fn begin(node: &Node, request: &Request) -> Result<(), SessionError> 
     let (receipt, synced) = update(&*node.store, |txn| {
         let facts = request.facts(node, txn)?;
         let Some(hold) = needed(&facts) else { return Ok(None) };
-        quorate_ledger::hold(txn, wallet, request.payload_hash, hold.since)?;
+        quorate_ledger::hold(txn, wallet, request.payload_hash, (hold.since, request.standing(node)))?;
         let event = request.event("sign.held").field("until_ms", hold.until);
         metrics::counter!("quorate_node_holds").increment(1);
         Ok::<_, SessionError>(Some(quorate_audit::append(txn, facts.now, &event)?))

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod grant;
+mod holds;
 mod intent;
 mod schedules;
 mod session;
