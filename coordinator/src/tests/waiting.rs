@@ -42,8 +42,8 @@ impl Rig {
     }
 
     async fn states(&self) -> Vec<(String, State)> {
-        let list =
-            Approvals(Arc::clone(&self.core)).list_approvals(Request::new(v1::ListApprovalsRequest {}));
+        let approvals = Approvals(Arc::clone(&self.core));
+        let list = approvals.list_approvals(Request::new(v1::ListApprovalsRequest {}));
         let cases = list.await.unwrap().into_inner().cases;
         cases.iter().map(|case| (case.idempotency_key.clone(), case.state())).collect()
     }
@@ -74,7 +74,7 @@ async fn a_case_nobody_approved_in_time_denies() {
     rig.clock.advance(1);
     assert_eq!(rig.states().await, at("k", State::Expired));
     let late = rig.approve("k", &first.approval).await;
-    let Err(OpError::Conflict { field: "approval", reason }) = late else { panic!("{late:?}") };
+    let Err(OpError::Conflict { field: "approval", reason, .. }) = late else { panic!("{late:?}") };
     assert_eq!(reason, "it came too late: the case has expired");
     let denied = rig.sign("k", payment(SMALL, PAYEE)).await.unwrap();
     let denial = denial_of(&denied);

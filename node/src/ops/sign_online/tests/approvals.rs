@@ -50,27 +50,24 @@ impl Rig {
 
 /// Anne signed a nonce twice, as a coordinator can have her do that has both requests. The second is refused by the agent
 /// node, and by the service node beside an agent node that would take it; now, and by processes that only know what is on
-/// their disks. The request that was approved may be signed again.
+/// these disks. The request that was approved may be signed again.
 async fn used_up(first: Way, again: Way) {
-    let mut rig = rig();
+    let rig = rig();
     let (unused, nonce) = (rig.fork(), Nonce([1; 16]));
     let (mine, other) = (rig.approved(1, nonce), rig.approved(2, nonce));
     let [_, service] = rig.both(first, &mine).await;
     signature(service);
-    for restarted in [false, true] {
-        if restarted {
-            rig.restart(Role::Agent);
-            rig.restart(Role::Service);
-        }
-        let [agent, _] = rig.both(again, &other).await;
-        assert_eq!(field(&agent), "approval", "{again:?} after {first:?}, restarted: {restarted}");
-        let [agent, service] = rig.beside(&unused).both(again, &other).await;
+    let restarted = rig.fork();
+    for (rig, what) in [(&rig, "the same processes"), (&restarted, "started again")] {
+        let [agent, service] = rig.beside(&unused.fork()).both(again, &other).await;
         assert!(agent.is_ok(), "{agent:?}");
-        assert_eq!(field(&service), "approval", "{again:?} after {first:?}, restarted: {restarted}");
+        assert_eq!(field(&service), "approval", "{again:?} after {first:?}, {what}");
+        let [agent, _] = rig.both(again, &other).await;
+        assert_eq!(field(&agent), "approval", "{again:?} after {first:?}, {what}");
         assert_eq!(rig.charged(), (true, 1), "the first, and nothing since");
+        let [_, service] = rig.both(again, &mine).await;
+        signature(service);
     }
-    let [_, service] = rig.both(again, &mine).await;
-    signature(service);
 }
 
 #[tokio::test]

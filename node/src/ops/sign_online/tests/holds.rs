@@ -1,6 +1,7 @@
 //! A hold at the service node, by its own clock, and the freeze that ends it.
 
 use quorate_manifest::SignedDocument;
+use quorate_types::Clock;
 
 use super::session::Way;
 use super::*;
