@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use quorate_audit::Receipt;
+use quorate_audit::{Quota, Receipt};
 use quorate_freeze::FrozenSet;
 use quorate_intent::Decoded;
 use quorate_ledger::{IdempotencyKey, Releasing};
@@ -100,6 +100,7 @@ pub(crate) struct Gate {
     clock: Arc<dyn Clock>,
     freezes: Arc<ArcSwap<FrozenSet>>,
     parsed: Arc<Parsed>,
+    refusals: Arc<Quota<WalletId>>,
     foretelling: Arc<Semaphore>,
     waiting: Places,
 }
@@ -113,7 +114,8 @@ impl Gate {
     ) -> Self {
         let foretelling = Arc::new(Semaphore::new(MAX_FORETELLING));
         let waiting = Places::new("evaluations", MAX_WAITING.0, MAX_WAITING.1);
-        Self { pinned, db, clock, freezes, parsed: Arc::default(), foretelling, waiting }
+        let (parsed, refusals) = Default::default();
+        Self { pinned, db, clock, freezes, parsed, refusals, foretelling, waiting }
     }
 
     /// Authorise; then claim, decode, evaluate, reserve and write it down, in one synced transaction. `at_hand` says
@@ -182,6 +184,7 @@ impl Gate {
             freezes: self.freezes.load_full(),
             clock: Arc::clone(&self.clock),
             parsed: Arc::clone(&self.parsed),
+            refusals: Arc::clone(&self.refusals),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use quorate_approval::{SignedApproval, Subject};
-use quorate_audit::{Event, PendingReceipt};
+use quorate_audit::{Event, PendingReceipt, Quota};
 use quorate_freeze::FrozenSet;
 use quorate_intent::Decoded;
 use quorate_ledger::{Before, Claim, LedgerError, Pending, Releasing, State};
@@ -15,7 +15,7 @@ use quorate_proto::v1;
 use quorate_proto::v1::evaluation::Verdict;
 use quorate_session::AgentRequest;
 use quorate_store::{Read, Txn};
-use quorate_types::{B256, Clock, Payload, PublicKey, UnixMillis};
+use quorate_types::{B256, Clock, Payload, PublicKey, UnixMillis, WalletId};
 use serde_json::{Value, json};
 
 use crate::access::Caller;
@@ -37,6 +37,7 @@ pub(crate) struct Question {
     pub(crate) freezes: Arc<FrozenSet>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) parsed: Arc<Parsed>,
+    pub(crate) refusals: Arc<Quota<WalletId>>,
 }
 
 /// A verdict in a transaction that is not synced yet.
@@ -44,7 +45,8 @@ pub(crate) enum Written {
     Denied(v1::Denial, PendingReceipt),
     Waiting(Box<Waiting>),
     Allowed(Box<Allowed>),
-    /// Allowed, but there is nobody to ask. Nothing is reserved.
+    /// No verdict: it cannot be read, its key is another request's, or it is allowed and there is nobody to ask. Nothing is
+    /// reserved.
     NotStarted(OpError, PendingReceipt),
 }
 
@@ -107,9 +109,11 @@ impl Question {
         txn: &mut dyn Txn,
         at_hand: impl FnOnce(&WalletRecord) -> Result<(), OpError>,
     ) -> Result<ControlFlow<Vec<u8>, Written>, OpError> {
-        let Claimed { wallet, public_key, decoded, before } = match self.claimed(txn)? {
-            ControlFlow::Continue(claimed) => claimed,
-            ControlFlow::Break(answer) => return Ok(ControlFlow::Break(answer)),
+        let wallet = self.parsed.wallet(txn, &self.request.wallet)?;
+        let Claimed { wallet, public_key, decoded, before } = match self.claimed(txn, wallet) {
+            Ok(ControlFlow::Continue(claimed)) => claimed,
+            Ok(ControlFlow::Break(answer)) => return Ok(ControlFlow::Break(answer)),
+            Err(error) => return self.refused(txn, error),
         };
         // Evaluate.
         let matter = self.matter(txn, (&wallet, public_key), &decoded)?;
@@ -142,7 +146,8 @@ impl Question {
 
     /// What the gate would answer now. Nothing is claimed, reserved or written, so it binds nobody.
     pub(crate) fn foretell(self, read: &dyn Read) -> Result<v1::Evaluation, OpError> {
-        let Claimed { wallet, public_key, decoded, .. } = match self.claimed(read)? {
+        let wallet = self.parsed.wallet(read, &self.request.wallet)?;
+        let Claimed { wallet, public_key, decoded, .. } = match self.claimed(read, wallet)? {
             ControlFlow::Continue(claimed) => claimed,
             ControlFlow::Break(answer) => {
                 let answered = Verdict::Answered(repeat(&answer)?);
@@ -159,11 +164,13 @@ impl Question {
 
     /// Claim: one key, one payload, one answer; then decode: what would the bytes do? Breaks with the answer that was
     /// given before.
-    fn claimed(&self, read: &dyn Read) -> Result<ControlFlow<Vec<u8>, Claimed>, OpError> {
-        let Request { wallet, key, payload_hash, .. } = &self.request;
-        let (key, payload_hash) = (key, *payload_hash);
-        let wallet = self.parsed.wallet(read, wallet)?;
-        let before = match quorate_ledger::claim(read, &wallet.wallet, key, payload_hash)? {
+    fn claimed(
+        &self,
+        read: &dyn Read,
+        wallet: Arc<WalletRecord>,
+    ) -> Result<ControlFlow<Vec<u8>, Claimed>, OpError> {
+        let Request { key, payload_hash, .. } = &self.request;
+        let before = match quorate_ledger::claim(read, &wallet.wallet, key, *payload_hash)? {
             Claim::Conflict => return Err(LedgerError::Conflict.into()),
             Claim::Done(answer) => return Ok(ControlFlow::Break(answer)),
             Claim::InFlight(state) => Some(state),
@@ -176,6 +183,24 @@ impl Question {
         let decoded = quorate_intent::decode(&self.request.payload);
         let decoded = decoded.map_err(|error| OpError::invalid("payload", error))?;
         Ok(ControlFlow::Continue(Claimed { wallet, public_key, decoded, before }))
+    }
+
+    /// Writes down what a wallet was asked for in vain, as much of it as there is room for.
+    fn refused(&self, txn: &mut dyn Txn, error: OpError) -> Result<ControlFlow<Vec<u8>, Written>, OpError> {
+        if !matches!(error, OpError::Invalid { .. } | OpError::Conflict { .. }) {
+            return Err(error);
+        }
+        let room = self.refusals.take(self.request.wallet.clone(), self.clock.now());
+        let Some(left_out) = room else { return Err(error) };
+        let Request { wallet, key, payload_hash, .. } = &self.request;
+        let event = Event::new("sign.refused")
+            .wallet(wallet)
+            .field("caller", json!(self.caller.0.to_string()))
+            .field("idempotency_key", json!(key.as_str()))
+            .field("payload_hash", json!(payload_hash))
+            .field("error", json!(quoted(&error.to_string())))
+            .field("left_out", json!(left_out));
+        Ok(ControlFlow::Continue(Written::NotStarted(error, self.append(txn, &event)?)))
     }
 
     fn matter<'a>(

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use quorate_audit::Quota;
 use quorate_mpc::Moduli;
 use quorate_session::NodePublicKey;
 use quorate_store::{Binding, Store, StoreError, Writer};
@@ -168,6 +169,7 @@ fn build(config: &Config, clock: Arc<dyn Clock>, fatal: Fatal) -> Result<Arc<Nod
         cold: Cold::new(config.cold.as_ref().map(|cold| cold.export_dir.clone())),
         restored: Restored::load(Arc::clone(&store))?,
         own_log: OwnLog::load(&*store)?,
+        attempts: Quota::default(),
         primes: primes(config, &store)?,
         maths: Maths::new(config.threads.maths).map_err(threads)?,
         background: Maths::background(config.threads.presign).map_err(threads)?,

@@ -19,7 +19,7 @@ use quorate_types::{B256, GroupId, Payload, Role, Transcript, WalletId};
 use serde_json::json;
 
 use crate::node::Node;
-use crate::ops::{denied, hold};
+use crate::ops::hold;
 use crate::sessions::SessionError;
 use crate::vault::WalletRecord;
 
@@ -93,11 +93,11 @@ impl Request {
         // A service node has a ledger. What is over a limit now is denied before anything is computed or has left.
         if node.role == Role::Service {
             let approved = request.approve_fully(node, &*node.store);
-            match &approved {
-                // Whoever was not told of the hold begins it now: it is never too late to wait.
-                Err(SessionError::Denied(denial)) if denial.waits() => hold::begin(node, &request)?,
-                Err(SessionError::Denied(_)) => denied::count(node, &request)?,
-                _ => {}
+            // Whoever was not told of the hold begins it now: it is never too late to wait.
+            if let Err(SessionError::Denied(denial)) = &approved
+                && denial.waits()
+            {
+                hold::begin(node, &request)?;
             }
             approved?;
         } else {
@@ -349,9 +349,11 @@ fn denied_without_policy(node: &Node, wallet: &WalletRecord, decoded: &Decoded) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::denied;
     use crate::testing::{Cluster, memory, payment, shares};
     use quorate_mpc::fixtures;
     use quorate_store::update;
+    use quorate_types::Clock;
 
     struct Rig {
         cluster: Cluster,
@@ -381,26 +383,29 @@ mod tests {
         }
 
         fn read_as(&self, key: &str) -> Result<Request, SessionError> {
+            Request::read(&self.node, self.start(key))
+        }
+
+        fn start(&self, key: &str) -> v1::StartSign {
             let policy = self.node.documents.policy(&"w".parse().unwrap()).unwrap();
-            let start = v1::StartSign {
+            v1::StartSign {
                 wallet: "w".to_owned(),
                 payload: Some(payment(0)),
                 policy_hash: policy.hash().to_vec(),
                 idempotency_key: key.to_owned(),
                 agent: None,
                 approval: None,
-            };
-            Request::read(&self.node, start)
+            }
         }
 
         fn denied_by(&self, key: &str) -> Vec<String> {
-            match self.read_as(key) {
-                Err(SessionError::Denied(denial)) => {
-                    denial.failures.into_iter().map(|failure| failure.rule).collect()
-                }
-                Err(other) => panic!("{other}"),
-                Ok(_) => Vec::new(),
-            }
+            let error = match self.read_as(key) {
+                Err(error) => error,
+                Ok(_) => return Vec::new(),
+            };
+            denied::write_down(&self.node, self.start(key), &error).unwrap();
+            let SessionError::Denied(denial) = error else { panic!("{error}") };
+            denial.failures.into_iter().map(|failure| failure.rule).collect()
         }
 
         fn written(&self) -> usize {
@@ -436,8 +441,8 @@ mod tests {
         assert!(rig.read().is_ok());
     }
 
-    /// Whoever holds the coordinator asks this node for what the gate would have denied. It counts that by itself, writes it
-    /// down, and not without end.
+    /// Whoever holds the coordinator asks this node for what the gate would have denied. It counts that by itself, and writes
+    /// it down.
     #[test]
     fn what_this_node_denied_counts_where_its_policy_says_so() {
         let rig = rig();
@@ -449,9 +454,9 @@ mod tests {
         for n in 0..5 {
             assert_eq!(rig.denied_by(&format!("c{n}")), ["per_transaction", "velocity"]);
         }
-        assert_eq!(rig.written(), 2);
+        assert_eq!(rig.written(), 8);
         let entries = quorate_audit::entries(&*rig.node.store, 1, usize::MAX).unwrap();
-        let entry = entries.into_iter().rfind(|entry| entry.kind == "sign.denied").unwrap();
+        let entry = entries.into_iter().find(|entry| entry.kind == "sign.denied").unwrap();
         assert_eq!((&entry.fields["agent"], &entry.fields["policy_version"]), (&"bot".into(), &2.into()));
         let failure = &entry.fields["failures"][0];
         assert_eq!((&failure["rule"], &failure["limit"]), (&"per_transaction".into(), &"0.5 USDC".into()));
@@ -460,7 +465,20 @@ mod tests {
         assert_eq!(rig.denied_by("d"), ["velocity"]);
         rig.cluster.clock.advance(60_000);
         assert!(rig.denied_by("d").is_empty());
-        assert_eq!(rig.written(), 2);
+        assert_eq!(rig.written(), 9);
+    }
+
+    /// What counts is written down also where there is no more room for what does not.
+    #[test]
+    fn what_counts_is_never_left_out() {
+        let rig = rig();
+        let line = "  velocity: [{max: 2, denied: true, window: {rolling_s: 60}}]\n";
+        rig.node.documents.put_unguarded(&rig.cluster.policy_with(("w", 2), "0.50", line)).unwrap();
+        while rig.node.attempts.take(Some("w".parse().unwrap()), rig.cluster.clock.now()).is_some() {}
+        for (key, written) in [("a", 1), ("a", 1), ("b", 2), ("c", 2)] {
+            assert!(rig.denied_by(key).contains(&"per_transaction".to_owned()));
+            assert_eq!(rig.written(), written, "{key}");
+        }
     }
 
     #[test]
@@ -471,6 +489,6 @@ mod tests {
         for n in 0..5 {
             assert_eq!(rig.denied_by(&format!("a{n}")), ["per_transaction"]);
         }
-        assert_eq!(rig.written(), 0);
+        assert_eq!(rig.written(), 5);
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use quorate_audit::Quota;
 use quorate_mpc::Moduli;
 use quorate_session::NodeKey;
 use quorate_store::{Store, Writer};
-use quorate_types::{BootId, Clock, ClusterId, NodeId, Role};
+use quorate_types::{BootId, Clock, ClusterId, NodeId, Role, WalletId};
 
 use crate::cold::Cold;
 use crate::documents::Documents;
@@ -41,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) restored: Restored,
     /// What others vouch for of its log.
     pub(crate) own_log: OwnLog,
+    /// How much is written down of what comes to nothing.
+    pub(crate) attempts: Quota<Option<WalletId>>,
     /// Shares and auxiliary info.
     pub(crate) vault: Vault,
     /// Where a cold node's shares go.

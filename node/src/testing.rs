@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quorate_approval::ApprovalRequest;
-use quorate_audit::{Event, tree};
+use quorate_audit::{Event, Quota, tree};
 use quorate_manifest::{
     CoordinatorDraft, GroupDraft, ManifestDraft, Namespace, NodeDraft, PersonDraft, SignedDocument, sign,
 };
@@ -172,6 +172,7 @@ impl Cluster {
             documents: self.documents(role, &store, self.manifest(1, |_| {})).unwrap(),
             restored: Restored::load(Arc::clone(&store)).unwrap(),
             own_log: OwnLog::load(&*store).unwrap(),
+            attempts: Quota::default(),
             vault: Vault::new(Arc::clone(&store), role, Moduli::Dev),
             cold: Cold::new(None),
             primes: PrimesPool::dev(role.index()),

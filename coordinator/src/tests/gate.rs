@@ -167,10 +167,41 @@ async fn refusals_come_before_anything_is_written() {
     unknown.wallet = "nobody".parse().unwrap();
     let refused = gate.admit(&caller(PeerRole::Gateway), unknown, at_hand).await;
     assert!(matches!(refused, Err(OpError::NotFound { what: "wallet", .. })));
-    let nonsense = request("k", Payload::Transaction(Bytes::from_static(&[2, 0xc0])));
-    let refused = gate.admit(&caller(PeerRole::Gateway), nonsense, at_hand).await;
-    assert!(matches!(refused, Err(OpError::Invalid { field, .. }) if field == "payload"));
     assert_eq!(rig.audit(), ["manifest.pinned"]);
+}
+
+/// What a wallet is asked for in vain is written down too, and claims no key. Nobody fills the disk with it.
+#[tokio::test]
+async fn what_cannot_be_read_or_claimed_is_written_down_for_as_long_as_there_is_room() {
+    let rig = Rig::new();
+    let (gate, gateway) = (&rig.core.gate, caller(PeerRole::Gateway));
+    let nonsense = || request("k", Payload::Transaction(Bytes::from_static(&[2, 0xc0])));
+    let refused = gate.admit(&gateway, nonsense(), at_hand).await;
+    assert!(matches!(refused, Err(OpError::Invalid { field, .. }) if field == "payload"));
+    let admitted = gate.admit(&gateway, request("k", payment(SMALL, PAYEE)), at_hand).await;
+    assert!(matches!(admitted, Ok(Verdict::Admitted(_))));
+    let other = gate.admit(&gateway, request("k", payment(SMALL + 1, PAYEE)), at_hand).await;
+    assert!(matches!(other, Err(OpError::Conflict { field: "idempotency_key", .. })));
+    assert_eq!(rig.audit()[1..], ["sign.refused", "sign.allowed", "sign.refused"]);
+    let entries = quorate_audit::entries(rig.store.as_ref(), 2, 1).unwrap();
+    assert_eq!(entries[0].fields["payload_hash"], serde_json::json!(nonsense().payload_hash));
+    assert!(entries[0].fields["error"].as_str().unwrap().starts_with("payload: "), "{entries:?}");
+
+    for _ in 0..20 {
+        assert!(gate.admit(&gateway, nonsense(), at_hand).await.is_err());
+    }
+    let written = || rig.audit().iter().filter(|kind| *kind == "sign.refused").count();
+    assert_eq!(written(), 10);
+    rig.clock.advance(60_000);
+    assert!(gate.admit(&gateway, nonsense(), at_hand).await.is_err());
+    assert_eq!(written(), 11);
+    let last = quorate_audit::entries(rig.store.as_ref(), 1, usize::MAX).unwrap().pop().unwrap();
+    assert_eq!(last.fields["left_out"], 12);
+    assert_eq!(rig.entry("k").unwrap().attempt, 1);
+    // A refusal that is not on disk is none.
+    rig.store.fail_commit_after(0, Aftermath::Lost);
+    let unwritten = gate.admit(&gateway, nonsense(), at_hand).await;
+    assert!(matches!(&unwritten, Err(error) if error.is_fatal()));
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod event;
 mod head;
 pub mod merkle;
 mod offline;
+mod quota;
 pub mod tree;
 mod verify;
 
@@ -27,6 +28,7 @@ pub use error::{AuditError, Damage, EventError};
 pub use event::Event;
 pub use head::{Head, hash_at, head};
 pub use offline::{Checkpoint, CheckpointError, ExportError, Exported, Proof};
+pub use quota::{MOST_OF_ALL, MOST_OF_ONE, Quota};
 pub use verify::verify;
 
 /// Largest entry, in bytes of its canonical JSON.

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use quorate_audit::PendingReceipt;
+use quorate_audit::{Event, PendingReceipt};
 use quorate_ledger::{Charged, Pending, charge};
 use quorate_mpc::PartialSignature;
-use quorate_policy::{Approval, Full};
+use quorate_policy::{Approval, Full, Stateless};
 use quorate_proto::{v1, v1::session_outcome::Outcome};
 use quorate_session::{Recipient, SignedStatement, Statement};
 use quorate_store::Txn;
@@ -52,8 +52,8 @@ async fn contribute(
     half: Half,
 ) -> Result<Outcome, SessionError> {
     let service = Role::Service.index();
-    request.approve(node)?;
-    use_up_approval(node, request).await?;
+    let approval = request.approve(node)?;
+    write_down(node, request, (approval, joined.eid())).await?;
     let intent = statement(node, request, joined.eid()).sign(&node.me, &node.key)?;
     let contribution = Contribution { partial: half.issue().to_bytes(), intent };
     let body = postcard::to_allocvec(&contribution).map_err(|error| SessionError::Bug(error.to_string()))?;
@@ -62,13 +62,30 @@ async fn contribute(
     Ok(Outcome::Released(true))
 }
 
-/// Most requests have no approval, and then nothing is synced.
-async fn use_up_approval(node: &Arc<Node>, request: &Arc<Request>) -> Result<(), SessionError> {
-    if request.approval.is_some() {
-        let request = Arc::clone(request);
-        let ((), _synced) = commit(node, move |node, txn| use_up(txn, &request, node.clock.now())).await?;
-    }
+/// Uses up the request's approval, and writes down what this node is about to contribute to.
+async fn write_down(
+    node: &Arc<Node>,
+    request: &Arc<Request>,
+    (approval, eid): (Approval<Stateless>, [u8; 32]),
+) -> Result<(), SessionError> {
+    let request = Arc::clone(request);
+    let work = move |_: &Node, txn: &mut dyn Txn| record(txn, (&request, &approval), eid);
+    let (receipt, synced) = commit(node, work).await?;
+    receipt.confirm(&synced);
     Ok(())
+}
+
+/// The agent node's part of a signature in its log, in the transaction that precedes it.
+///
+/// # Errors
+/// [`SessionError::Caller`] where another request used up the approval; the store's.
+pub(super) fn record(
+    txn: &mut dyn Txn,
+    (request, approval): (&Request, &Approval<Stateless>),
+    eid: [u8; 32],
+) -> Result<PendingReceipt, SessionError> {
+    use_up(txn, request, approval.at())?;
+    Ok(quorate_audit::append(txn, approval.at(), &contributed((request, approval), eid))?)
 }
 
 /// The service node: checks the agent's word and its partial, asks its own policy, charges its own ledger, and only then
@@ -132,13 +149,18 @@ pub(super) fn charge_and_record(
     let now = approval.at();
     use_up(txn, request, now)?;
     let (counters, left_out) = approval.logged_counters();
-    let event = request
+    let event = contributed((request, &approval), eid)
+        .field("counters", json!(counters))
+        .field("counters_left_out", left_out);
+    let charged = charge(txn, approval, request.payload_hash)?;
+    Ok((charged, quorate_audit::append(txn, now, &event)?))
+}
+
+/// What a node contributes to, and why.
+fn contributed<Scope>((request, approval): (&Request, &Approval<Scope>), eid: [u8; 32]) -> Event {
+    request
         .event("sign.contributed")
         .field("tier", approval.tier().as_str())
         .field("approved_by", request.approval.as_ref().map(|approval| approval.approvers().to_vec()))
-        .field("counters", json!(counters))
-        .field("counters_left_out", left_out)
-        .field("eid", hex::encode(eid));
-    let charged = charge(txn, approval, request.payload_hash)?;
-    Ok((charged, quorate_audit::append(txn, now, &event)?))
+        .field("eid", hex::encode(eid))
 }

@@ -17,8 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contribution::{Contribution, Stated, blame, statement};
 use super::keygen::attestation;
-use super::sign::charge_and_record;
-use crate::approvals::use_up;
+use super::sign::{charge_and_record, record};
 use crate::guard::{NEVER_PRESIGNED, Request};
 use crate::node::Node;
 use crate::pool::slots::{Bound, Once, Use, answer_once};
@@ -174,8 +173,9 @@ fn alarm(
 /// The agent node: states that its agent asked for exactly this, and seals its partial signature with it.
 fn contribute(node: &Node, txn: &mut dyn Txn, online: &Online) -> Result<Vec<u8>, SessionError> {
     let Online { request, digest, used } = online;
-    request.approve(node)?;
-    use_up(txn, request, node.clock.now())?;
+    let approval = request.approve(node)?;
+    // Written with the slot, or not at all.
+    let _receipt = record(txn, (request, &approval), used.eid)?;
     let intent = statement(node, request, used.eid).sign(&node.me, &node.key)?;
     let (presignature, last_word) = online.take(node)?.into_parts();
     let (partial, _) = presignature.issue(digest);

@@ -122,6 +122,7 @@ async fn run(node: Arc<Node>, protocol: Option<Protocol>, mut link: Link, given_
         Some(Protocol::Online(_)) => "online",
         None => "unknown",
     };
+    let attempt = ops::denied::attempt(protocol.as_ref());
     let result = tokio::select! {
         // A session that is over is over, whatever the coordinator says at that moment.
         biased;
@@ -129,6 +130,10 @@ async fn run(node: Arc<Node>, protocol: Option<Protocol>, mut link: Link, given_
         () = given_up.cancelled() => {
             Err(SessionError::Network("given up at the coordinator's word".to_owned()))
         }
+    };
+    let result = match (result, attempt) {
+        (Err(error), Some(start)) => Err(ops::denied::written(&node, start, error).await),
+        (result, _) => result,
     };
     let ms = started.elapsed().as_millis();
     let outcome = match result {

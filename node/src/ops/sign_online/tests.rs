@@ -1,6 +1,7 @@
 //! The real path on a disk that fails at every step, and contributions that come late.
 
 mod approvals;
+mod denied;
 mod grant;
 mod holds;
 mod intent;
