@@ -8,7 +8,7 @@ use quorate_policy::{Denial, RuleFailure};
 use quorate_proto::v1::session_start::Protocol;
 use quorate_proto::{payload_from_pb, v1};
 use quorate_store::{Txn, update};
-use quorate_types::{UnixMillis, WalletId};
+use quorate_types::{Role, UnixMillis, WalletId};
 use serde_json::{Value, json};
 
 use crate::guard::Request;
@@ -39,8 +39,8 @@ pub(crate) async fn written(node: &Arc<Node>, start: v1::StartSign, error: Sessi
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| SessionError::Bug(error.to_string()))
 }
 
-/// An attempt is written down where it was denied, or was wrong by somebody's fault; not where the network failed. Where this
-/// node's policy counts denied attempts, it is counted in its own ledger in the same transaction. What was denied at the
+/// An attempt is written down where it was denied, or was wrong by somebody's fault; not where the network failed. Where a
+/// service node's policy counts denied attempts, it is counted in its own ledger in the same transaction. What was denied at the
 /// gate this node never hears of; what it denies here an honest gate would have.
 ///
 /// # Errors
@@ -54,7 +54,10 @@ pub(crate) fn write_down(
     let (event, counted_by) = match error {
         SessionError::Denied(denial) => {
             let (event, read) = denied(node, start.clone(), denial);
-            (event, read.filter(|request| request.policy.policy().counts_denied()))
+            // The agent node keeps no ledger.
+            let counts =
+                |request: &Request| node.role == Role::Service && request.policy.policy().counts_denied();
+            (event, read.filter(counts))
         }
         SessionError::Caller { .. } | SessionError::Peer { .. } => {
             (shown("sign.refused", &start).field("error", short(&error.to_string())), None)
