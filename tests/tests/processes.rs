@@ -51,8 +51,18 @@ impl Dev {
     fn new() -> Self {
         let dev = Self { dir: TempDir::new().unwrap(), programs: programs() };
         dev.run(&["dev", "init"]).done();
+        // Every signature by a session of its own, which is long enough to be killed in the middle.
+        let mut config = fs::read_to_string(dev.coordinator()).unwrap();
+        assert!(!config.contains("pools:"));
+        config.push_str("pools: {per_wallet: 0}\n");
+        fs::write(dev.coordinator(), config).unwrap();
         dev.run(&["dev", "up"]).done();
         dev
+    }
+
+    /// The coordinator's configuration.
+    fn coordinator(&self) -> PathBuf {
+        self.root().join("machines/coordinator-1/config.yaml")
     }
 
     fn root(&self) -> PathBuf {
@@ -111,8 +121,7 @@ impl Dev {
 
     /// Bytes of envelopes the coordinator has relayed.
     fn relayed(&self) -> u64 {
-        let config = self.root().join("machines/coordinator-1/config.yaml");
-        let config = fs::read_to_string(config).unwrap();
+        let config = fs::read_to_string(self.coordinator()).unwrap();
         let address = config.lines().find_map(|line| line.strip_prefix("health: ")).unwrap();
         let mut stream = TcpStream::connect(address.trim()).unwrap();
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");

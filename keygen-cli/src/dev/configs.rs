@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use quorate_types::Role;
+use rand_core::{OsRng, RngCore};
 use serde::{Deserialize, Serialize};
 
 use super::layout::{CLUSTER, COORDINATOR, Layout, NODES};
@@ -80,6 +81,13 @@ fn manifest() -> ManifestFiles {
     ManifestFiles { document: "manifest.yaml", signatures: vec!["manifest.yaml.sig"] }
 }
 
+/// Ports that no system gives to outgoing connections by itself: one that is down for a while finds its own again.
+const FIRST: u16 = 20_000;
+/// How many there are of them.
+const SPAN: u32 = 12_000;
+/// Ports tried, most of which are free.
+const TRIES: usize = 100;
+
 /// Loopback addresses that were free a moment ago, all different.
 struct Addresses {
     grpc: SocketAddr,
@@ -90,10 +98,12 @@ struct Addresses {
 impl Addresses {
     fn choose() -> Result<Self, Refusal> {
         let bind = || {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let port = || u16::try_from(OsRng.next_u32() % SPAN).map_or(FIRST, |at| FIRST.saturating_add(at));
+            let tried = (0..TRIES).find_map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, port())).ok());
+            let listener = tried.map_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), Ok)?;
             listener.local_addr().map(|address| (listener, address))
         };
-        // All are held until the last is chosen, or the system could name one twice.
+        // All are held until the last is chosen, or one could be named twice.
         let one = || bind().or_internal("choosing a free loopback port");
         let (grpc, coordinator, a, b, c) = (one()?, one()?, one()?, one()?, one()?);
         Ok(Self { grpc: grpc.1, coordinator_health: coordinator.1, node_health: [a.1, b.1, c.1] })
