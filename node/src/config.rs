@@ -339,8 +339,8 @@ health: 127.0.0.1:0
         assert!(matches!(&config.kek, KekConfig::File { file } if file == Path::new("/etc/quorate/kek")));
         assert_eq!((config.primes.pool, config.threads.maths, config.dev), (1, 2, false));
         assert_eq!(config.threads.presign, 1);
-        assert_eq!(config.presignatures, PresignaturesConfig::default());
-        assert!(!config.presignatures.dealt);
+        let presignatures = PresignaturesConfig { per_pair: 32, ttl_s: 1800, memory_mib: 64, dealt: false };
+        assert_eq!(config.presignatures, presignatures);
     }
 
     #[test]
