@@ -31,9 +31,8 @@ impl Admitted {
         let (wallet, key) = (self.case().request().wallet.clone(), self.case().request().key.clone());
         let now = core.clock.now();
         let write = core.db.update(move |txn| {
-            let receipt = quorate_audit::append(txn, now, &event)?;
-            // The entry just appended: the recorded answer names it, so that it is the same whenever it is given.
-            let head = quorate_audit::head(txn)?;
+            // The recorded answer names the entry, so that it is the same whenever it is given.
+            let (receipt, head) = quorate_audit::append_named(txn, now, &event)?;
             let answer =
                 wire::signed(signed, v1::Receipt { sequence: head.sequence, hash: head.hash.to_vec() });
             let bytes = prost::Message::encode_to_vec(&answer);

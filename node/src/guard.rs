@@ -8,67 +8,21 @@ use quorate_audit::Event;
 use quorate_freeze::judge;
 use quorate_intent::{Decoded, decode};
 use quorate_ledger::{Before, IdempotencyKey};
-use quorate_manifest::{Group, Pinned, SignedDocument};
+use quorate_manifest::SignedDocument;
 use quorate_policy::{
     Approval, Asked, Decision, Facts, Full, SignedPolicy, Stateless, evaluate, evaluate_stateless,
 };
 use quorate_proto::{agent_from_pb, payload_from_pb, required, v1};
-use quorate_session::{AgentRequest, AgentSignature, PROTOCOL_VERSION, Participant, Protocol, Terms};
+use quorate_session::{AgentRequest, AgentSignature, Protocol, Terms};
 use quorate_store::Read;
-use quorate_types::{B256, GroupId, Payload, Role, Transcript, WalletId};
+use quorate_types::{B256, Payload, Role, Transcript, WalletId};
 use serde_json::json;
 
 use crate::node::Node;
 use crate::ops::hold;
+use crate::place::{Place, never_cold, signing_place, with_key};
 use crate::sessions::SessionError;
 use crate::vault::WalletRecord;
-
-/// A group of the pinned manifest in which this node plays its own role.
-pub(crate) struct Place {
-    pinned: Arc<Pinned>,
-    group: Group,
-}
-
-impl Place {
-    /// Finds the group and this node's place in it.
-    ///
-    /// # Errors
-    /// [`SessionError::Caller`] naming `group`.
-    pub(crate) fn find(node: &Node, group: &GroupId) -> Result<Self, SessionError> {
-        let pinned = node.documents.manifest();
-        let found = pinned.manifest().group(group).cloned();
-        let group =
-            found.ok_or_else(|| SessionError::caller("group", "this node's manifest has no such group"))?;
-        if group.member(node.role.index()) != Some(&node.me) {
-            return Err(SessionError::caller("group", "this node does not play its role in that group"));
-        }
-        Ok(Self { pinned, group })
-    }
-
-    /// The group.
-    pub(crate) const fn group(&self) -> &Group {
-        &self.group
-    }
-
-    /// Terms with the first `parties` of the group and no optional field.
-    pub(crate) fn terms(&self, node: &Node, protocol: Protocol, subject: B256) -> Terms {
-        let member = |index| self.group.member(index).map(|id| Participant { index, node: id.clone() });
-        Terms {
-            version: PROTOCOL_VERSION,
-            cluster: node.cluster.clone(),
-            protocol,
-            group: self.group.id.clone(),
-            wallet: None,
-            public_key: None,
-            epoch: 0,
-            aux_hash: None,
-            participants: (0..protocol.parties()).filter_map(member).collect(),
-            subject,
-            policy_hash: None,
-            manifest_hash: self.pinned.hash(),
-        }
-    }
-}
 
 /// A signing request this node has read for itself and would contribute to.
 pub(crate) struct Request {
@@ -255,70 +209,11 @@ impl Request {
     }
 }
 
-/// The terms a presignature of `wallet` is made under. No policy has a say in them: what it is used for is judged when
-/// it is used, by the policy of that moment.
-///
-/// # Errors
-/// [`SessionError::Caller`] naming a field.
-pub(crate) fn presign_terms(node: &Node, wallet: &WalletId) -> Result<Terms, SessionError> {
-    never_cold(node)?;
-    let (wallet, place) = signing_place(node, wallet)?;
-    if wallet.terms.raw_digest {
-        return Err(SessionError::caller("wallet", NEVER_PRESIGNED));
-    }
-    let subject = Transcript::new("quorate/presign/v1").field(wallet.wallet.as_str().as_bytes()).finish();
-    with_key(node, &wallet, place.terms(node, Protocol::Presign, subject))
-}
-
-/// Whoever knows a presignature's nonce point before they choose a raw digest can have one signed that is another message's
-/// ([ia.cr/2021/1330](https://ia.cr/2021/1330), 1.1.2): a coordinator does, and a node in an attacker's hands.
-pub(crate) const NEVER_PRESIGNED: &str =
-    "signs raw digests, each in a session of its own and never with a presignature";
-
-fn never_cold(node: &Node) -> Result<(), SessionError> {
-    if node.role == Role::Cold {
-        return Err(SessionError::caller("role", "a cold node never signs; see the recovery ceremony"));
-    }
-    Ok(())
-}
-
-/// An active wallet, and the place in its group this node signs from.
-fn signing_place(node: &Node, id: &WalletId) -> Result<(WalletRecord, Place), SessionError> {
-    let wallet = active_wallet(node, id)?;
-    let place = Place::find(node, &wallet.group)?;
-    if !place.group().nodes().into_iter().eq(&wallet.nodes) {
-        return Err(SessionError::caller("wallet", "its shares are not with the nodes of its group"));
-    }
-    Ok((wallet, place))
-}
-
-/// The terms with the wallet and its key in them.
-fn with_key(node: &Node, wallet: &WalletRecord, terms: Terms) -> Result<Terms, SessionError> {
-    let aux = node.vault.aux_hash(&wallet.group)?;
-    Ok(Terms {
-        wallet: Some(wallet.wallet.clone()),
-        public_key: Some(wallet.public_key),
-        epoch: wallet.epoch,
-        aux_hash: Some(aux.ok_or_else(|| SessionError::caller("group", "not enrolled on this node"))?),
-        ..terms
-    })
-}
-
 /// Both are agreed on before anything is computed. The agent node states both in its intent: shown another key, it would
 /// state what the service node has to hold against it.
 fn subject(payload_hash: B256, key: &IdempotencyKey) -> B256 {
     let transcript = Transcript::new("quorate/sign-request/v1");
     transcript.field(payload_hash.as_slice()).field(key.as_str().as_bytes()).finish()
-}
-
-fn active_wallet(node: &Node, id: &WalletId) -> Result<WalletRecord, SessionError> {
-    let wallet = node.vault.wallet(id)?;
-    wallet.ok_or_else(|| {
-        SessionError::caller(
-            "wallet",
-            "not active on this node: its three attestations have not been shown to it",
-        )
-    })
 }
 
 fn read_payload(payload: &Payload) -> Result<Decoded, SessionError> {
@@ -328,7 +223,7 @@ fn read_payload(payload: &Payload) -> Result<Decoded, SessionError> {
 /// By the manifest that is in force here: whoever left it approves nothing.
 fn read_approval(place: &Place, document: v1::SignedDocument) -> Result<SignedApproval, SessionError> {
     let document = SignedDocument { body: document.body, signatures: document.signatures };
-    SignedApproval::verify(&document, place.pinned.manifest())
+    SignedApproval::verify(&document, place.manifest())
         .map_err(|error| SessionError::caller("approval", error))
 }
 

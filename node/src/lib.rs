@@ -23,6 +23,7 @@ mod maths;
 mod node;
 mod ops;
 mod own_log;
+mod place;
 mod pool;
 mod primes;
 mod readmit;

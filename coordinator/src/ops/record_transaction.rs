@@ -44,9 +44,8 @@ pub(crate) async fn record_transaction(
             return Ok(ControlFlow::Break(known.confirmed(&told)?));
         }
         let event = event(txn, &caller, (&told, chain_id), &entry)?;
-        let receipt = quorate_audit::append(txn, now, &event)?;
-        // The entry just appended: the record names it, so that the answer is the same whenever it is given.
-        let head = quorate_audit::head(txn)?;
+        // The record names the entry, so that the answer is the same whenever it is given.
+        let (receipt, head) = quorate_audit::append_named(txn, now, &event)?;
         let record = TransactionRecord {
             wallet: told.wallet,
             key: told.key.to_string(),

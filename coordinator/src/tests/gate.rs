@@ -195,7 +195,7 @@ async fn what_cannot_be_read_or_claimed_is_written_down_for_as_long_as_there_is_
     rig.clock.advance(60_000);
     assert!(gate.admit(&gateway, nonsense(), at_hand).await.is_err());
     assert_eq!(written(), 11);
-    let last = quorate_audit::entries(rig.store.as_ref(), 1, usize::MAX).unwrap().pop().unwrap();
+    let last = rig.last();
     assert_eq!(last.fields["left_out"], 12);
     assert_eq!(rig.entry("k").unwrap().attempt, 1);
     // A refusal that is not on disk is none.
@@ -347,13 +347,9 @@ async fn as_many_limits_as_a_policy_may_have_fit_into_the_log() {
         crate::gate::Request { metadata: (0..16).map(note).collect(), ..request("k", payment(SMALL, PAYEE)) };
     let verdict = rig.core.gate.admit(&caller(PeerRole::Gateway), request, at_hand).await;
     assert!(matches!(verdict, Ok(Verdict::Admitted(_))));
-    let entry = last(&rig);
+    let entry = rig.last();
     assert_eq!((entry.kind.as_str(), &entry.fields["counters_left_out"]), ("sign.allowed", &64.into()));
     assert_eq!(entry.fields["counters"].as_array().unwrap().len(), 64);
-}
-
-fn last(rig: &Rig) -> quorate_audit::Entry {
-    quorate_audit::entries(rig.store.as_ref(), 1, usize::MAX).unwrap().pop().unwrap()
 }
 
 /// Whoever reads one entry alone knows who asked for what, and by which policy it was judged.
@@ -368,14 +364,14 @@ async fn each_entry_names_the_agent_and_the_policy() {
         [("a", "0", "1000000000000000"), ("b", "1000000000000000", "2000000000000000")]
     {
         assert!(rules(&rig, request(key, payment(SMALL, PAYEE))).await.is_empty());
-        let counter = &last(&rig).fields["counters"][0];
+        let counter = &rig.last().fields["counters"][0];
         assert_eq!((&counter["before"], &counter["after"]), (&before.into(), &after.into()), "{key}");
     }
     let refused = |_: &WalletRecord| Err(OpError::not_attached(Vec::new()));
     let not_started = request("c", payment(1, PAYEE));
     assert!(rig.core.gate.admit(&caller(PeerRole::Gateway), not_started, refused).await.is_err());
     assert_eq!(rules(&rig, request("d", payment(SMALL, PAYEE))).await, ["cumulative"]);
-    let failure = &last(&rig).fields["denial"]["failures"][0];
+    let failure = &rig.last().fields["denial"]["failures"][0];
     assert_eq!(
         (&failure["used"], &failure["limit"]),
         (&"0.002 ETH".into(), &"0.0025 ETH in any 60 s".into())
@@ -393,6 +389,6 @@ async fn each_entry_names_the_agent_and_the_policy() {
         update(rig.store.as_ref(), |txn| txn.delete("coordinator.policies", b"w").map_err(OpError::from))
             .unwrap();
     assert_eq!(rules(&rig, request("e", payment(SMALL, PAYEE))).await, ["no_policy"]);
-    let entry = last(&rig);
+    let entry = rig.last();
     assert_eq!((&entry.fields["agent"], entry.fields["policy_version"].is_null()), (&"bot".into(), true));
 }

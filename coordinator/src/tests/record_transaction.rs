@@ -1,6 +1,5 @@
 //! The transaction that used a signature: known where it was signed here, a caller's word where it was not.
 
-use quorate_audit::Entry;
 use quorate_intent::{AssetId, transaction_hash};
 use quorate_ledger::spent;
 use quorate_proto::v1;
@@ -34,17 +33,13 @@ async fn refused(rig: &Rig, what: (&str, B256), chain_id: Option<u64>) -> String
     }
 }
 
-fn last(rig: &Rig) -> Entry {
-    quorate_audit::entries(rig.store.as_ref(), 1, usize::MAX).unwrap().pop().unwrap()
-}
-
 #[tokio::test]
 async fn of_a_transaction_that_was_signed_here_no_other_hash_is_taken() {
     let rig = Rig::new();
     let (_agent, _service) = rig.attach_signers(&[], &[]);
     let answer = rig.sign("k", payment(SMALL, PAYEE)).await.unwrap();
     let hash = transaction_hash(&signature_of(&answer).signed_transaction);
-    let entry = last(&rig);
+    let entry = rig.last();
     assert_eq!(
         (entry.kind.as_str(), &entry.fields["transaction_hash"]),
         ("sign.signed", &hash.to_string().into())
@@ -64,9 +59,9 @@ async fn of_what_somebody_else_submits_the_first_word_stands_for_ever() {
     let rig = Rig::for_raw_digests();
     let (_agent, _service) = rig.attach_signers(&[], &[]);
     let signed = rig.sign("k", Payload::RawDigest(B256::repeat_byte(1))).await.unwrap();
-    assert!(last(&rig).fields["transaction_hash"].is_null());
+    assert!(rig.last().fields["transaction_hash"].is_null());
     let first = record(&rig, ("k", HASH), Some(5)).await.unwrap();
-    let entry = last(&rig);
+    let entry = rig.last();
     assert_eq!(entry.kind, "sign.transaction");
     let field = |name: &str| entry.fields[name].clone();
     assert_eq!((field("transaction_hash"), field("chain_id")), (HASH.to_string().into(), 5.into()));
@@ -80,7 +75,7 @@ async fn of_what_somebody_else_submits_the_first_word_stands_for_ever() {
         }
         assert_eq!(refused(rig, ("k", OTHER), Some(5)).await, "transaction_hash");
         assert_eq!(refused(rig, ("k", HASH), Some(6)).await, "chain_id");
-        assert_eq!(last(rig), entry);
+        assert_eq!(rig.last(), entry);
     }
 }
 

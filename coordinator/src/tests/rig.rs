@@ -264,6 +264,11 @@ impl Rig {
         quorate_ledger::lookup(self.store.as_ref(), &wallet(), &key).unwrap()
     }
 
+    /// The last entry of the audit log.
+    pub(super) fn last(&self) -> quorate_audit::Entry {
+        quorate_audit::entries(self.store.as_ref(), 1, usize::MAX).unwrap().pop().unwrap()
+    }
+
     /// The kinds of everything in the audit log, which must verify.
     pub(super) fn audit(&self) -> Vec<String> {
         let read: &dyn Read = self.store.as_ref();

@@ -55,3 +55,18 @@ pub fn append(txn: &mut dyn Txn, now: UnixMillis, event: &Event) -> Result<Pendi
     head::write(txn, &Head { sequence, hash })?;
     Ok(PendingReceipt(Receipt { sequence, hash }))
 }
+
+/// The same, with the head as the entry makes it: for a record of the same transaction that names the entry, and so is on disk
+/// where that is, or nowhere.
+///
+/// # Errors
+/// As [`append`].
+pub fn append_named(
+    txn: &mut dyn Txn,
+    now: UnixMillis,
+    event: &Event,
+) -> Result<(PendingReceipt, Head), AuditError> {
+    let pending = append(txn, now, event)?;
+    let PendingReceipt(Receipt { sequence, hash }) = pending;
+    Ok((pending, Head { sequence, hash }))
+}

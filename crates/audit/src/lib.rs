@@ -22,7 +22,7 @@ mod quota;
 pub mod tree;
 mod verify;
 
-pub use append::{PendingReceipt, Receipt, append};
+pub use append::{PendingReceipt, Receipt, append, append_named};
 pub use entry::{Entry, entries};
 pub use error::{AuditError, Damage, EventError};
 pub use event::Event;

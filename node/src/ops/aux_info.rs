@@ -8,8 +8,8 @@ use quorate_session::Protocol;
 use quorate_types::{GroupId, Role, Transcript};
 
 use crate::cold::{self, ToSeal};
-use crate::guard::Place;
 use crate::node::Node;
+use crate::place::Place;
 use crate::sessions::{Link, SessionError, commit};
 
 /// Runs auxiliary info generation and returns once this node's part is sealed and synced.

@@ -53,7 +53,7 @@ pub(crate) fn write_down(
     let now = node.clock.now();
     let (event, counted_by) = match error {
         SessionError::Denied(denial) => {
-            let (event, read) = denied(node, start.clone(), denial);
+            let (event, read) = denied(node, &start, denial);
             // The agent node keeps no ledger.
             let counts =
                 |request: &Request| node.role == Role::Service && request.policy.policy().counts_denied();
@@ -93,12 +93,11 @@ pub(crate) fn write_down(
 }
 
 /// A denial, with the request as this node reads it, where it can.
-fn denied(node: &Node, start: v1::StartSign, denial: &Denial) -> (Event, Option<Request>) {
+fn denied(node: &Node, start: &v1::StartSign, denial: &Denial) -> (Event, Option<Request>) {
     let kind = "sign.denied";
-    let shown = shown(kind, &start);
-    let read = Request::open(node, start).ok();
+    let read = Request::open(node, start.clone()).ok();
     let failures: Vec<_> = denial.failures.iter().take(MAX_FAILURES).map(told).collect();
-    let event = read.as_ref().map_or(shown, |request| request.event(kind));
+    let event = read.as_ref().map_or_else(|| shown(kind, start), |request| request.event(kind));
     (event.field("failures", failures), read)
 }
 

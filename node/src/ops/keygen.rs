@@ -10,8 +10,8 @@ use quorate_session::{KeyStatement, Protocol, SignedStatement, Statement, Terms}
 use quorate_types::{AgentId, B256, GroupId, Role, Transcript, WalletId};
 
 use crate::cold::{self, Sealed, ToSeal};
-use crate::guard::Place;
 use crate::node::Node;
+use crate::place::Place;
 use crate::sessions::{Link, SessionError, commit};
 use crate::vault::WalletRecord;
 

@@ -7,8 +7,8 @@ use quorate_proto::{required, v1, v1::session_outcome::Outcome};
 use quorate_types::{B256, Role, WalletId};
 
 use super::half::{deal, presign};
-use crate::guard::presign_terms;
 use crate::node::Node;
+use crate::place::presign_terms;
 use crate::pool::{Binding, Boots, Ready};
 use crate::sessions::{Link, SessionError};
 

@@ -6,7 +6,7 @@ use quorate_store::update;
 use quorate_types::Role;
 use rand_core::OsRng;
 
-use crate::guard::presign_terms;
+use crate::place::presign_terms;
 use crate::testing::{Cluster, NODES, memory, shares};
 
 const OWN: BootId = BootId::from_bytes([7; 16]);

@@ -17,7 +17,7 @@ use quorate_types::{BootId, NodeId, PartyIndex};
 use rand_core::OsRng;
 
 use super::*;
-use crate::guard::presign_terms;
+use crate::place::presign_terms;
 use crate::pool::Boots;
 use crate::testing::{Cluster, NODES, payment, shares};
 
