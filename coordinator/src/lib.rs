@@ -20,6 +20,7 @@ mod error;
 mod feed;
 mod freezes;
 mod gate;
+mod holds;
 mod keyed_locks;
 mod link;
 mod loosening;

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::access::Caller;
 use crate::error::OpError;
 use crate::gate::Request;
+use crate::holds::HeldRequest;
 use crate::link::quoted;
 use crate::ops::sign::repeat;
 use crate::parsed::Parsed;
@@ -82,6 +83,8 @@ pub(crate) struct Matter<'a> {
     pub(crate) case: Option<Case>,
     /// Their yes, where it is for just this.
     approval: Option<SignedApproval>,
+    /// Under this key; the ledger knows it by its payload, and says since when.
+    pub(crate) held: Option<HeldRequest>,
     pub(crate) held_since: Option<UnixMillis>,
     /// Names the freeze orders about it: one that comes ends a hold for good.
     pub(crate) standing: B256,
@@ -217,8 +220,24 @@ impl Question {
         let approval =
             approval.and_then(|(case, subject)| case.approved_for(self.pinned.manifest(), &subject, now));
         let standing = self.freezes.standing_over(&wallet.wallet, &wallet.agent, &decoded.intent);
-        let held_since = quorate_ledger::held_since(txn, &request.wallet, request.payload_hash, standing)?;
-        Ok(Matter { wallet, public_key, decoded, summary, policy, case, approval, held_since, standing, now })
+        let held = HeldRequest::find(txn, &request.wallet, &request.key)?;
+        // Somebody said no, and the caller has not heard of it yet.
+        let refused = held.as_ref().is_some_and(|held| held.refused.is_some());
+        let since = quorate_ledger::held_since(txn, &request.wallet, request.payload_hash, standing)?;
+        let held_since = since.filter(|_| !refused);
+        Ok(Matter {
+            wallet,
+            public_key,
+            decoded,
+            summary,
+            policy,
+            case,
+            approval,
+            held,
+            held_since,
+            standing,
+            now,
+        })
     }
 
     /// Limits are weighed in the transaction that reserves.

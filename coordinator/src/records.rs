@@ -40,10 +40,28 @@ pub(crate) fn put<T: Record>(txn: &mut dyn Txn, record: &T) -> Result<(), OpErro
     Ok(txn.put(T::TABLE, &record.key(), &bytes)?)
 }
 
+/// Forgets a record.
+pub(crate) fn delete<T: Record>(txn: &mut dyn Txn, record: &T) -> Result<(), OpError> {
+    Ok(txn.delete(T::TABLE, &record.key())?)
+}
+
 /// Up to `limit` records whose key sorts after `after`, ascending.
 pub(crate) fn page<T: Record>(read: &dyn Read, after: &[u8], limit: usize) -> Result<Vec<T>, OpError> {
+    found(read, (&[], after), limit)
+}
+
+/// Up to `limit` records whose key begins with `prefix`, ascending.
+pub(crate) fn under<T: Record>(read: &dyn Read, prefix: &[u8], limit: usize) -> Result<Vec<T>, OpError> {
+    found(read, (prefix, &[]), limit)
+}
+
+fn found<T: Record>(
+    read: &dyn Read,
+    (prefix, after): (&[u8], &[u8]),
+    limit: usize,
+) -> Result<Vec<T>, OpError> {
     let mut found: Vec<Result<T, OpError>> = Vec::new();
-    read.scan(T::TABLE, &[], after, &mut |key, bytes| {
+    read.scan(T::TABLE, prefix, after, &mut |key, bytes| {
         if key != after && found.len() < limit {
             found.push(decode(key, bytes));
         }
@@ -311,6 +329,20 @@ mod tests {
         assert_eq!(names("c", 3), ["d"]);
         assert_eq!(names("bb", 1), ["c"]);
         assert!(names("d", 3).is_empty());
+    }
+
+    #[test]
+    fn what_is_of_one_prefix_is_found_and_nothing_beside_it() {
+        let store = MemStore::new();
+        for name in ["a", "b", "b1", "b2", "c"] {
+            let _synced = update(&store, |txn| put(txn, &group(name))).unwrap();
+        }
+        let names = |limit| -> Vec<String> {
+            let found = under::<GroupRecord>(&store, b"b", limit).unwrap();
+            found.into_iter().map(|record| record.group.to_string()).collect()
+        };
+        assert_eq!(names(9), ["b", "b1", "b2"]);
+        assert_eq!(names(2), ["b", "b1"]);
     }
 
     #[test]

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_ledger::IdempotencyKey;
-use quorate_proto::v1;
 use quorate_proto::v1::SignResponse;
-use quorate_proto::v1::sign_response::Outcome;
 use quorate_types::{B256, WalletId};
 use tokio::sync::{broadcast, watch};
 
@@ -21,8 +19,6 @@ pub(crate) type Answer = Result<SignResponse, OpError>;
 
 /// Answers that whoever watches may be behind.
 const ANSWERS: usize = 256;
-/// Holds that are remembered: a bound on memory.
-const MAX_HELD: usize = 4096;
 
 /// A request: its wallet and its idempotency key.
 pub(crate) type Name = (WalletId, IdempotencyKey);
@@ -30,15 +26,13 @@ pub(crate) type Name = (WalletId, IdempotencyKey);
 /// The signings under way, and what was answered of late.
 pub(crate) struct Signings {
     table: Mutex<HashMap<Name, (B256, Waiting)>>,
-    /// What was put on hold, for those who watch: the record knows holds by their payload.
-    held: Mutex<HashMap<Name, v1::Waiting>>,
     answers: broadcast::Sender<Arc<(Name, Answer)>>,
 }
 
 impl Default for Signings {
     fn default() -> Self {
         let (answers, _) = broadcast::channel(ANSWERS);
-        Self { table: Mutex::default(), held: Mutex::default(), answers }
+        Self { table: Mutex::default(), answers }
     }
 }
 
@@ -70,24 +64,6 @@ impl Signings {
         self.answers.subscribe()
     }
 
-    /// The hold a request was answered with last, if it was.
-    pub(crate) fn held(&self, name: &Name) -> Option<v1::Waiting> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-    }
-
-    fn remember(&self, name: &Name, answer: &Answer) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer {
-            Ok(SignResponse { outcome: Some(Outcome::Waiting(waiting)), .. }) if waiting.tier == "delay" => {
-                if held.len() >= MAX_HELD {
-                    held.clear();
-                }
-                held.insert(name.clone(), waiting.clone());
-            }
-            _ => drop(held.remove(name)),
-        }
-    }
-
     /// Takes a place in line.
     pub(crate) fn join(&self, request: &Request) -> Result<Place, OpError> {
         let name = (request.wallet.clone(), request.key.clone());
@@ -112,7 +88,6 @@ impl Signings {
 
     /// Answers everyone who waits, and clears the line.
     pub(crate) fn answer(&self, ticket: Ticket, answer: Answer) {
-        self.remember(&ticket.name, &answer);
         self.table().remove(&ticket.name);
         let _nobody_may_watch = self.answers.send(Arc::new((ticket.name.clone(), answer.clone())));
         ticket.answer.send_replace(Some(answer));

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::gate::{Admitted, Budget, Case};
+use crate::holds::HeldRequest;
 use crate::ops::sign::Path;
 use crate::ops::signed::transaction_hash;
 use crate::wire;
@@ -36,6 +37,7 @@ impl Admitted {
             let answer =
                 wire::signed(signed, v1::Receipt { sequence: head.sequence, hash: head.hash.to_vec() });
             let bytes = prost::Message::encode_to_vec(&answer);
+            HeldRequest::forget(txn, &wallet, &key)?;
             Ok((quorate_ledger::finish(txn, &wallet, &key, &bytes, now)?, receipt, answer))
         });
         let ((recorded, receipt, answer), synced) = write.await?;

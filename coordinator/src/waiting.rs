@@ -8,7 +8,7 @@ use quorate_types::{B256, Payload, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::OpError;
-use crate::records::{Record, get, page, put, request_key};
+use crate::records::{Record, delete, get, page, put, request_key, under};
 
 /// Cases of one wallet at once, so that nobody fills the disk, or crowds out other wallets, by asking.
 const MAX_CASES: usize = 16;
@@ -37,6 +37,21 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
 }
 
+/// Forgets what of a wallet's is over. Whether there is room for one more then.
+pub(crate) fn make_room<T: Record>(
+    txn: &mut dyn Txn,
+    wallet: &WalletId,
+    most: usize,
+    is_over: impl Fn(&T) -> bool,
+) -> Result<bool, OpError> {
+    let records = under::<T>(txn, &request_key(wallet, ""), most.saturating_add(1))?;
+    let (over, waiting): (Vec<T>, Vec<T>) = records.into_iter().partition(is_over);
+    for record in &over {
+        delete(txn, record)?;
+    }
+    Ok(waiting.len() < most)
+}
+
 impl Record for Case {
     const TABLE: &'static str = "coordinator.approvals";
     fn key(&self) -> Vec<u8> {
@@ -59,27 +74,12 @@ impl Case {
         page::<Self>(read, &[], usize::MAX)
     }
 
-    /// Every case of a wallet.
-    fn of(read: &dyn Read, wallet: &WalletId) -> Result<Vec<Self>, OpError> {
-        let mut cases = page::<Self>(read, &request_key(wallet, ""), MAX_CASES + 1)?;
-        cases.retain(|case| case.wallet == *wallet);
-        Ok(cases)
-    }
-
     /// Opens a case. Those that are over make room.
     ///
     /// # Errors
     /// Unavailable where too many wait.
     pub(crate) fn open(self, txn: &mut dyn Txn, now: UnixMillis) -> Result<Self, OpError> {
-        let mut waiting = 0_usize;
-        for case in Self::of(txn, &self.wallet)? {
-            if case.is_over(now) {
-                case.close(txn)?;
-            } else {
-                waiting += 1;
-            }
-        }
-        if waiting >= MAX_CASES {
+        if !make_room::<Self>(txn, &self.wallet, MAX_CASES, |case| case.is_over(now))? {
             let reason = format!("{MAX_CASES} requests of this wallet wait for approval already");
             return Err(OpError::Unavailable { reason, nodes: Vec::new() });
         }
@@ -89,7 +89,7 @@ impl Case {
 
     /// Forgets the case.
     pub(crate) fn close(&self, txn: &mut dyn Txn) -> Result<(), OpError> {
-        Ok(txn.delete(Self::TABLE, &self.key())?)
+        delete(txn, self)
     }
 
     /// Whether nobody can approve it any more.

@@ -11,8 +11,9 @@ use rand_core::{OsRng, RngCore};
 use serde_json::json;
 
 use crate::error::OpError;
+use crate::holds::HeldRequest;
 use crate::question::{Matter, Question};
-use crate::waiting::Case;
+use crate::waiting::{Case, Refused};
 use crate::wire;
 
 /// What the caller is told, and how it was written down.
@@ -27,7 +28,7 @@ pub(crate) struct Told {
 
 impl Question {
     /// Puts it on hold or before its approvers, where nothing else stands against it; gives the denial back otherwise. A
-    /// case that is over is told once, and forgotten.
+    /// case that is over, and a hold somebody said no to, is told once, and forgotten.
     pub(crate) fn may_wait(
         &self,
         txn: &mut dyn Txn,
@@ -39,8 +40,11 @@ impl Question {
         let waiting = match self.wait(matter, policy, &denial) {
             None => return Ok(Err(denial)),
             Some(Wait::Over(over)) => {
-                over.close(txn)?;
-                return Ok(Err(for_good(denial, over)));
+                match over {
+                    Over::Case(case) => case.close(txn)?,
+                    Over::Hold(_) => HeldRequest::forget(txn, &self.request.wallet, &self.request.key)?,
+                }
+                return Ok(Err(for_good(denial, over.refused())));
             }
             Some(Wait::Hold(hold)) => {
                 begins = matter.held_since != Some(hold.since);
@@ -48,6 +52,7 @@ impl Question {
                     let (wallet, payload_hash) = (&self.request.wallet, self.request.payload_hash);
                     quorate_ledger::hold(txn, wallet, payload_hash, (hold.since, matter.standing))?;
                 }
+                self.keep(txn, matter, hold)?;
                 on_hold(&denial, hold)
             }
             Some(Wait::People(case)) => {
@@ -71,7 +76,7 @@ impl Question {
         let Some(policy) = matter.policy.as_deref() else { return denied(denial) };
         Ok(Verdict::Waiting(match self.wait(matter, policy, &denial) {
             None => return denied(denial),
-            Some(Wait::Over(over)) => return denied(for_good(denial, over)),
+            Some(Wait::Over(over)) => return denied(for_good(denial, over.refused())),
             Some(Wait::Hold(hold)) => on_hold(&denial, hold),
             Some(Wait::People(Some(case))) => before_people(&denial, case.clone()),
             Some(Wait::People(None)) => {
@@ -87,13 +92,29 @@ impl Question {
             return None;
         }
         if let Some(over) = matter.case.as_ref().filter(|case| case.is_over(matter.now)) {
-            return Some(Wait::Over(over));
+            return Some(Wait::Over(Over::Case(over)));
         }
         if let Some(hold) = hold(policy.policy(), &self.facts(matter)) {
-            return Some(Wait::Hold(hold));
+            let refused = matter.held.as_ref().filter(|held| held.refused.is_some());
+            return Some(refused.map_or(Wait::Hold(hold), |held| Wait::Over(Over::Hold(held))));
         }
         let subject = self.subject(policy, &matter.summary);
         Some(Wait::People(matter.case.as_ref().filter(|case| case.is_about(&subject))))
+    }
+
+    /// Keeps under which key it is on hold, where that is not known yet.
+    fn keep(&self, txn: &mut dyn Txn, matter: &Matter<'_>, hold: Hold) -> Result<(), OpError> {
+        let request = &self.request;
+        let held = HeldRequest {
+            wallet: request.wallet.clone(),
+            key: request.key.to_string(),
+            payload: request.payload.clone(),
+            payload_hash: request.payload_hash,
+            since: hold.since,
+            until: hold.until,
+            refused: None,
+        };
+        if matter.held.as_ref() == Some(&held) { Ok(()) } else { held.keep(txn, matter.now) }
     }
 
     /// A case for approvers about just this.
@@ -131,11 +152,27 @@ impl Question {
 
 /// What a request waits for, where nothing but time or people stands against it.
 enum Wait<'a> {
-    /// Nothing any more: its case is over.
-    Over(&'a Case),
+    /// Nothing any more.
+    Over(Over<'a>),
     Hold(Hold),
     /// Approvers, who were asked about just this, or are to be.
     People(Option<&'a Case>),
+}
+
+/// What was waited for in vain. It is told once, and forgotten.
+enum Over<'a> {
+    Case(&'a Case),
+    Hold(&'a HeldRequest),
+}
+
+impl Over<'_> {
+    /// Who said no, and why; none where nobody said anything in time.
+    fn refused(&self) -> Option<&Refused> {
+        match self {
+            Self::Case(case) => case.refused.as_ref(),
+            Self::Hold(held) => held.refused.as_ref(),
+        }
+    }
 }
 
 fn on_hold(denial: &Denial, hold: Hold) -> v1::Waiting {
@@ -153,9 +190,9 @@ fn missing(denial: &Denial) -> v1::Waiting {
 }
 
 /// The denial, with why nobody waits any more.
-fn for_good(mut denial: Denial, over: &Case) -> Denial {
+fn for_good(mut denial: Denial, refused: Option<&Refused>) -> Denial {
     for failure in &mut denial.failures {
-        failure.reason = match &over.refused {
+        failure.reason = match refused {
             Some(refused) => format!("{} refused it: {}", refused.by, refused.reason),
             None => "not enough people approved it in time".to_owned(),
         };

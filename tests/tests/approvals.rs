@@ -151,6 +151,46 @@ async fn a_hold_is_kept_by_the_coordinator_and_again_by_the_service_node() {
     assert_eq!(held, 2, "written down once");
 }
 
+/// One by one, while a freeze would stop all of the wallet's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_that_is_refused_has_ended_at_the_service_node_too() {
+    let (cluster, _) = cluster().await;
+    let payload = transfer(FRIEND, usdc(5), 2);
+    let first = waits(&cluster, &payload, "held").await;
+    let mut people = approvals(&cluster).await;
+    let refuse = v1::RefuseRequest {
+        wallet: WALLET.to_owned(),
+        idempotency_key: "held".to_owned(),
+        reason: "we know no such shop".to_owned(),
+    };
+    let listed = people.list_approvals(v1::ListApprovalsRequest {}).await.unwrap().into_inner().cases;
+    assert_eq!((listed[0].state(), listed[0].expires_at_ms), (State::OnHold, first.until_ms));
+    assert!(listed[0].summary.contains("5 USDC") && listed[0].payload.is_none(), "{listed:?}");
+    assert_eq!(people.refuse(refuse).await.unwrap().into_inner().state(), State::Refused);
+    let Some(Verdict::Denied(denial)) = cluster.sign(WALLET, &payload, "held").await.unwrap().outcome else {
+        panic!("not denied")
+    };
+    assert!(denial.failures[0].reason.contains("refused it: we know no such shop"), "{denial:?}");
+    assert_eq!(people.list_approvals(v1::ListApprovalsRequest {}).await.unwrap().into_inner().cases, []);
+
+    // What nodes are told they take in one after the other: with the next policy in force, they have taken in this.
+    let policy = cluster.world.policy(&with_limits(3, TIERS));
+    cluster.apply_policy(&policy).await.unwrap();
+    let policy_hash = policy.hash(Namespace::Policy).to_vec();
+    // By the service node's own record none runs any more: it begins one when it is asked.
+    let mut stage = Stage::of(cluster.stop().await, &[Role::Agent, Role::Service]).await;
+    let start = v1::StartSign { policy_hash, ..shown(&payload) };
+    let starts = ["agent-1", "service-1"].map(|node| (node, Protocol::Sign(start.clone())));
+    let ending = stage.play(Script::new(starts).within(5_000)).await;
+    let Outcome::Denied(denial) = &ending.outcomes["service-1"] else { panic!("{:?}", ending.outcomes) };
+    assert!(denial.failures[0].resets_at_ms > Some(first.until_ms), "{denial:?}");
+    stage.stop(Role::Service).await;
+    let log = stage.world.log(Role::Service);
+    let kinds = log.iter().map(|entry| entry.kind.as_str());
+    let kinds: Vec<_> = kinds.filter(|kind| ["sign.held", "sign.hold_ended"].contains(kind)).collect();
+    assert_eq!(kinds, ["sign.held", "sign.hold_ended", "sign.held"]);
+}
+
 struct Forged {
     policy_hash: Vec<u8>,
     payload: Payload,

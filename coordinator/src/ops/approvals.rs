@@ -5,33 +5,68 @@ use quorate_approval::SignedApproval;
 use quorate_audit::Event;
 use quorate_ledger::IdempotencyKey;
 use quorate_manifest::{MAX_SIGNATURES, Manifest, SignedDocument};
-use quorate_store::Txn;
-use quorate_types::{UnixMillis, WalletId};
+use quorate_store::Read;
+use quorate_types::{B256, UnixMillis, WalletId};
 use serde_json::json;
 
 use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
+use crate::holds::HeldRequest;
 use crate::records::put;
 use crate::waiting::{Case, Refused};
 
-const MAX_REASON: usize = 200;
-
-/// Which case.
+/// Which request.
 #[derive(Debug, Clone)]
 pub(crate) struct Name {
     pub(crate) wallet: WalletId,
     pub(crate) key: IdempotencyKey,
 }
 
-/// Every case on record.
-pub(crate) async fn list_approvals(core: &Coordinator) -> Result<Vec<Case>, OpError> {
-    core.db.read(|read| Case::all(read)).await
+/// A request that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Waits {
+    ForPeople(Case),
+    ForTime(HeldRequest),
 }
 
-/// One case.
-pub(crate) async fn get_approval(core: &Coordinator, name: Name) -> Result<Case, OpError> {
-    core.db.read(move |read| named(Case::find(read, &name.wallet, &name.key)?, &name)).await
+/// Every request on record that waits.
+pub(crate) async fn list_approvals(core: &Coordinator) -> Result<Vec<Waits>, OpError> {
+    let read = core.db.read(|read| {
+        let (cases, held) = (Case::all(read)?, HeldRequest::all(read)?);
+        Ok(cases.into_iter().map(Waits::ForPeople).chain(held.into_iter().map(Waits::ForTime)).collect())
+    });
+    read.await
+}
+
+/// One of them.
+pub(crate) async fn get_approval(core: &Coordinator, name: Name) -> Result<Waits, OpError> {
+    let now = core.clock.now();
+    core.db.read(move |read| name.find(read, now)?.ok_or_else(|| name.unknown())).await
+}
+
+impl Name {
+    /// What it waits for: for people, unless there they were asked in vain and time is what is left.
+    pub(super) fn find(&self, read: &dyn Read, now: UnixMillis) -> Result<Option<Waits>, OpError> {
+        let case = Case::find(read, &self.wallet, &self.key)?;
+        if let Some(case) = case.as_ref().filter(|case| !case.is_over(now)) {
+            return Ok(Some(Waits::ForPeople(case.clone())));
+        }
+        let held = HeldRequest::find(read, &self.wallet, &self.key)?;
+        Ok(held.map(Waits::ForTime).or(case.map(Waits::ForPeople)))
+    }
+
+    pub(super) fn unknown(&self) -> OpError {
+        OpError::not_found("approval", format!("{} of {}", self.key, self.wallet))
+    }
+
+    /// Something that was done about it.
+    pub(super) fn event(&self, kind: &'static str, payload_hash: B256) -> Event {
+        Event::new(kind)
+            .wallet(&self.wallet)
+            .field("idempotency_key", json!(self.key.as_str()))
+            .field("payload_hash", json!(payload_hash))
+    }
 }
 
 /// Adds approvers' signatures.
@@ -46,18 +81,25 @@ pub(crate) async fn approve(
     let pinned = core.pinned.load_full();
     SignedApproval::verify(&document, pinned.manifest())
         .map_err(|error| OpError::invalid("approval", error))?;
-    change(core, name, "approval.added", move |case, event| {
+    let now = core.clock.now();
+    let write = core.db.update(move |txn| {
+        let mut case = open(txn, &name, now)?;
         if document.body != case.body.as_bytes() {
             return Err(OpError::invalid("approval", "the body that was signed is not this case's"));
         }
         for signature in document.signatures {
-            add(case, signature, pinned.manifest())?;
+            add(&mut case, signature, pinned.manifest())?;
         }
+        put(txn, &case)?;
         let approved = case.approved(pinned.manifest());
         let approvers = approved.as_ref().map_or(&[][..], SignedApproval::approvers);
-        Ok(event.field("caller", json!(caller.0.to_string())).field("approved_by", json!(approvers)))
-    })
-    .await
+        let event = name.event("approval.added", case.payload_hash);
+        let event = event.field("caller", json!(caller.0.to_string())).field("approved_by", json!(approvers));
+        Ok((quorate_audit::append(txn, now, &event)?, case))
+    });
+    let ((receipt, case), synced) = write.await?;
+    receipt.confirm(&synced);
+    Ok(case)
 }
 
 /// Adds a signature that holds, in place of those that no longer do. One approver counts once.
@@ -81,58 +123,36 @@ fn add(case: &mut Case, signature: String, manifest: &Manifest) -> Result<(), Op
     Ok(())
 }
 
-/// Ends a case without a signature.
-pub(crate) async fn refuse(
-    core: &Coordinator,
-    caller: Caller,
-    (name, reason): (Name, String),
-) -> Result<Case, OpError> {
-    if !(1..=MAX_REASON).contains(&reason.chars().count()) || reason.chars().any(char::is_control) {
-        return Err(OpError::invalid("reason", format!("must be 1 to {MAX_REASON} characters on one line")));
-    }
-    change(core, name, "approval.refused", move |case, event| {
-        let by = caller.0.to_string();
-        let event = event.field("caller", json!(by)).field("reason", json!(reason));
-        case.refused = Some(Refused { by, reason });
-        Ok(event)
-    })
-    .await
-}
-
-/// Changes a case that is not over, and writes it down.
-async fn change(
-    core: &Coordinator,
-    name: Name,
-    kind: &'static str,
-    how: impl FnOnce(&mut Case, Event) -> Result<Event, OpError> + Send + 'static,
-) -> Result<Case, OpError> {
-    let now = core.clock.now();
-    let write = core.db.update(move |txn| {
-        let mut case = open(txn, &name, now)?;
-        let event = Event::new(kind)
-            .wallet(&case.wallet)
-            .field("idempotency_key", json!(case.key))
-            .field("payload_hash", json!(case.payload_hash));
-        let event = how(&mut case, event)?;
-        put(txn, &case)?;
-        Ok((quorate_audit::append(txn, now, &event)?, case))
-    });
-    let ((receipt, case), synced) = write.await?;
-    receipt.confirm(&synced);
-    Ok(case)
-}
-
-fn open(txn: &mut dyn Txn, name: &Name, now: UnixMillis) -> Result<Case, OpError> {
-    let case = named(Case::find(txn, &name.wallet, &name.key)?, name)?;
-    match &case.refused {
-        Some(refused) => Err(OpError::conflict("approval", format!("{} refused it already", refused.by))),
-        None if case.is_over(now) => {
-            Err(OpError::conflict("approval", "it came too late: the case has expired"))
+/// A case that is not over.
+fn open(read: &dyn Read, name: &Name, now: UnixMillis) -> Result<Case, OpError> {
+    match name.find(read, now)?.ok_or_else(|| name.unknown())? {
+        Waits::ForPeople(case) => {
+            case.is_open(now)?;
+            Ok(case)
         }
-        None => Ok(case),
+        Waits::ForTime(_) => {
+            Err(OpError::conflict("approval", "it is on hold: it waits for time, and for nobody's yes"))
+        }
     }
 }
 
-fn named(case: Option<Case>, name: &Name) -> Result<Case, OpError> {
-    case.ok_or_else(|| OpError::not_found("approval", format!("{} of {}", name.key, name.wallet)))
+impl Case {
+    /// Whether people can still say anything.
+    ///
+    /// # Errors
+    /// A conflict where they cannot.
+    pub(super) fn is_open(&self, now: UnixMillis) -> Result<(), OpError> {
+        match &self.refused {
+            Some(refused) => Err(already(refused)),
+            None if self.is_over(now) => {
+                Err(OpError::conflict("approval", "it came too late: the case has expired"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whoever said no first.
+pub(super) fn already(refused: &Refused) -> OpError {
+    OpError::conflict("approval", format!("{} refused it already", refused.by))
 }

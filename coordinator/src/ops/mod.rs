@@ -16,6 +16,7 @@ pub(crate) mod read_audit;
 pub(crate) mod record_drill;
 pub(crate) mod record_transaction;
 pub(crate) mod record_transcript;
+pub(crate) mod refuse;
 pub(crate) mod settle;
 pub(crate) mod sign;
 pub(crate) mod sign_online;

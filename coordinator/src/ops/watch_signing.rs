@@ -17,6 +17,7 @@ use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::feed::{Feed, HEARTBEAT, LONGEST, Lost, Reading};
+use crate::holds::HeldRequest;
 use crate::ops::sign::repeat;
 use crate::signings::{Answer, Name};
 use crate::status::failure;
@@ -114,16 +115,12 @@ fn done(answer: v1::SignResponse) -> v1::SigningEvent {
 
 /// Where it stands on record.
 async fn standing(core: &Coordinator, name: &Name) -> Result<v1::SigningEvent, OpError> {
-    let (now, held) = (core.clock.now(), core.signings.held(name));
+    let now = core.clock.now();
     let (wallet, key) = name.clone();
     let pinned = core.pinned.load_full();
     let read = move |read: &dyn Read| on_record(read, (&wallet, &key), (now, pinned.manifest()));
-    let state = core.db.read(read).await?;
-    Ok(match (state, held) {
-        (Some(event), _) => event,
-        (None, Some(waiting)) => waits(waiting, now, false),
-        (None, None) => v1::SigningEvent { state: Told::Unknown.into(), ..Default::default() },
-    })
+    let unknown = || v1::SigningEvent { state: Told::Unknown.into(), ..Default::default() };
+    Ok(core.db.read(read).await?.unwrap_or_else(unknown))
 }
 
 fn on_record(
@@ -142,7 +139,11 @@ fn on_record(
         Some(State::Reserved | State::Releasing) => return Ok(state(Told::Running)),
         Some(State::Void) | None => {}
     }
-    let Some(case) = Case::find(read, wallet, key)? else { return Ok(None) };
+    let Some(case) = Case::find(read, wallet, key)? else {
+        let Some(held) = HeldRequest::find(read, wallet, key)? else { return Ok(None) };
+        let waiting = v1::Waiting { tier: "delay".to_owned(), until_ms: held.until, ..Default::default() };
+        return Ok(Some(waits(waiting, now, held.refused.is_some())));
+    };
     // Asked again, a case that is over is told, and a case that was approved is signed.
     let approved = || case.approved(manifest).map_or(0, |approved| approved.approvers().len());
     let settled = case.is_over(now) || approved() >= case.threshold;

@@ -8,7 +8,9 @@ use tonic::{Request, Response, Status};
 
 use crate::access::Caller;
 use crate::coordinator::Coordinator;
-use crate::ops::approvals::{Name, approve, get_approval, list_approvals, refuse};
+use crate::holds::HeldRequest;
+use crate::ops::approvals::{Name, Waits, approve, get_approval, list_approvals};
+use crate::ops::refuse::refuse;
 use crate::status::status;
 use crate::waiting::Case;
 use crate::wire::{document_from_pb, document_to_pb};
@@ -23,7 +25,7 @@ impl ApprovalService for Approvals {
     ) -> Result<Response<v1::ListApprovalsResponse>, Status> {
         let cases = list_approvals(&self.0).await.map_err(|error| status(&error))?;
         // A list is for choosing; what is asked is for `GetApproval` to tell, payload and all.
-        let brief = |case: &Case| v1::ApprovalCase { payload: None, ..case_to_pb(&self.0, case) };
+        let brief = |waits: &Waits| v1::ApprovalCase { payload: None, ..waits_to_pb(&self.0, waits) };
         let cases = cases.iter().map(brief).collect();
         Ok(Response::new(v1::ListApprovalsResponse { cases }))
     }
@@ -33,8 +35,8 @@ impl ApprovalService for Approvals {
         request: Request<v1::GetApprovalRequest>,
     ) -> Result<Response<v1::ApprovalCase>, Status> {
         let v1::GetApprovalRequest { wallet, idempotency_key } = request.into_inner();
-        let case = async { get_approval(&self.0, name(&wallet, &idempotency_key)?).await };
-        case.await.map(|case| Response::new(case_to_pb(&self.0, &case))).map_err(|error| status(&error))
+        let waits = async { get_approval(&self.0, name(&wallet, &idempotency_key)?).await };
+        waits.await.map(|waits| Response::new(waits_to_pb(&self.0, &waits))).map_err(|error| status(&error))
     }
 
     async fn approve(
@@ -57,17 +59,42 @@ impl ApprovalService for Approvals {
     ) -> Result<Response<v1::ApprovalCase>, Status> {
         let caller = Caller::of(&request)?;
         let v1::RefuseRequest { wallet, idempotency_key, reason } = request.into_inner();
-        let case = async {
+        let waits = async {
             let said = (name(&wallet, &idempotency_key)?, reason);
             let core = self.0.clone();
             self.0.to_the_end(async move { refuse(&core, caller, said).await }).await
         };
-        case.await.map(|case| Response::new(case_to_pb(&self.0, &case))).map_err(|error| status(&error))
+        waits.await.map(|waits| Response::new(waits_to_pb(&self.0, &waits))).map_err(|error| status(&error))
     }
 }
 
 fn name(wallet: &str, key: &str) -> Result<Name, FieldError> {
     Ok(Name { wallet: required("wallet", wallet)?, key: required("idempotency_key", key)? })
+}
+
+fn waits_to_pb(core: &Coordinator, waits: &Waits) -> v1::ApprovalCase {
+    match waits {
+        Waits::ForPeople(case) => case_to_pb(core, case),
+        Waits::ForTime(held) => held_to_pb(held),
+    }
+}
+
+fn held_to_pb(held: &HeldRequest) -> v1::ApprovalCase {
+    let refused = held.refused.clone();
+    let state = if refused.is_some() { State::Refused } else { State::OnHold };
+    let decoded = quorate_intent::decode(&held.payload);
+    v1::ApprovalCase {
+        wallet: held.wallet.to_string(),
+        idempotency_key: held.key.clone(),
+        state: state.into(),
+        payload: Some(payload_to_pb(&held.payload)),
+        asked_at_ms: held.since,
+        expires_at_ms: held.until,
+        summary: decoded.map(|decoded| decoded.intent.summary()).unwrap_or_default(),
+        refused_by: refused.as_ref().map(|refused| refused.by.clone()).unwrap_or_default(),
+        reason: refused.map(|refused| refused.reason).unwrap_or_default(),
+        ..Default::default()
+    }
 }
 
 fn case_to_pb(core: &Coordinator, case: &Case) -> v1::ApprovalCase {
@@ -96,5 +123,6 @@ fn case_to_pb(core: &Coordinator, case: &Case) -> v1::ApprovalCase {
         expires_at_ms: case.expires_at,
         refused_by: refused.as_ref().map(|refused| refused.by.clone()).unwrap_or_default(),
         reason: refused.map(|refused| refused.reason).unwrap_or_default(),
+        summary: String::new(),
     }
 }

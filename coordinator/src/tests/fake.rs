@@ -155,6 +155,9 @@ impl Script {
                 Frame::Hold(start) => {
                     self.seen.lock().unwrap().documents.push(format!("hold of {}", start.wallet));
                 }
+                Frame::EndHold(ended) => {
+                    self.seen.lock().unwrap().documents.push(format!("end of a hold of {}", ended.wallet));
+                }
                 Frame::Welcome(_) | Frame::Heartbeat(_) | Frame::Envelope(_) => {}
                 Frame::Cosign(_) | Frame::Log(_) | Frame::Witnessed(_) => {}
             }

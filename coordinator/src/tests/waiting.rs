@@ -1,22 +1,33 @@
 //! What waits for people or for time, and how that ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::StreamExt;
+use quorate_ledger::State as LedgerState;
 use quorate_manifest::{Namespace, SignedDocument, sign};
 use quorate_proto::v1;
 use quorate_proto::v1::approval_case::State;
 use quorate_proto::v1::approval_service_server::ApprovalService;
+use quorate_proto::v1::evaluation::Verdict;
+use quorate_proto::v1::session_failure::Fault;
+use quorate_proto::v1::signing_event::State as Signing;
 use quorate_store::update;
 use quorate_transport::PeerRole;
+use tokio::time::timeout;
 use tonic::Request;
 
+use super::fake::{Does, Fake};
 use super::rig::{
     PAYEE, Rig, SMALL, START, anne, caller, denial_of, payment, policy_record, policy_with, signature_of,
     waiting_of,
 };
 use crate::error::OpError;
+use crate::holds::MAX_HOLDS;
 use crate::ops::apply_freeze::apply_freeze;
-use crate::ops::approvals::{Name, approve};
+use crate::ops::approvals::{Name, Waits, approve};
+use crate::ops::refuse::refuse;
+use crate::ops::watch_signing::watch_signing;
 use crate::records::put;
 use crate::server::approvals::Approvals;
 
@@ -51,9 +62,48 @@ impl Rig {
     async fn approve(&self, key: &str, body: &[u8]) -> Result<(), OpError> {
         let signatures = vec![sign(body, Namespace::Approval, &anne()).unwrap()];
         let document = SignedDocument { body: body.to_vec(), signatures };
-        let name = Name { wallet: super::rig::wallet(), key: key.parse().unwrap() };
-        approve(&self.core, caller(PeerRole::Approver), (name, document)).await.map(drop)
+        approve(&self.core, caller(PeerRole::Approver), (name(key), document)).await.map(drop)
     }
+
+    async fn refuse(&self, key: &str) -> Result<Waits, OpError> {
+        let said = (name(key), "we know no such shop".to_owned());
+        refuse(&self.core, caller(PeerRole::Approver), said).await
+    }
+
+    /// Why it would be denied.
+    async fn evaluate(&self, key: &str) -> Vec<String> {
+        let request = super::rig::request(key, payment(SMALL, PAYEE));
+        let evaluation = self.core.gate.foretell(&caller(PeerRole::Gateway), request).await.unwrap();
+        let Some(Verdict::Denied(denial)) = evaluation.verdict else { panic!("{evaluation:?}") };
+        denial.failures.into_iter().map(|failure| failure.reason).collect()
+    }
+
+    /// Why the request is denied, all of it.
+    async fn denied(&self, key: &str) -> Vec<String> {
+        let denial = denial_of(&self.sign(key, payment(SMALL, PAYEE)).await.unwrap()).clone();
+        assert_eq!(denial.decided_by, "coordinator");
+        denial.failures.into_iter().map(|failure| failure.reason).collect()
+    }
+}
+
+fn name(key: &str) -> Name {
+    Name { wallet: super::rig::wallet(), key: key.parse().unwrap() }
+}
+
+fn conflict(answer: Result<impl std::fmt::Debug, OpError>) -> String {
+    match answer {
+        Err(OpError::Conflict { field: "approval", reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn told(node: &Fake, what: &str) {
+    let heard = async {
+        while !node.documents().iter().any(|told| told == what) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), heard).await.unwrap();
 }
 
 fn at(key: &str, state: State) -> Vec<(String, State)> {
@@ -174,4 +224,146 @@ async fn an_order_about_something_else_ends_no_hold() {
     order(&rig, "scope: chain\ntarget: \"1\"", 1, "freeze").await;
     rig.clock.advance(60_000);
     signature_of(&rig.sign("k", payment(SMALL, PAYEE)).await.unwrap());
+}
+
+/// What an alert tells of can still be stopped, one by one, until the moment it is signed.
+#[tokio::test]
+async fn a_hold_somebody_says_no_to_denies_once_and_begins_again() {
+    // While it runs, and when it is over and was not signed yet.
+    for after in [1, 60_000, 600_000] {
+        let rig = held();
+        let first = rig.waits("k").await;
+        assert_eq!(rig.states().await, at("k", State::OnHold));
+        let rig = rig.restarted();
+        let (agent, service) = rig.attach_signers(&[], &[]);
+        rig.clock.advance(after);
+        assert!(matches!(rig.refuse("k").await, Ok(Waits::ForTime(_))));
+        told(&service, "end of a hold of w").await;
+        assert!(!agent.documents().iter().any(|told| told.contains("hold")));
+        assert!(conflict(rig.refuse("k").await).ends_with("refused it already"));
+        let rig = rig.restarted();
+        let _nodes = rig.attach_signers(&[], &[]);
+        assert_eq!(rig.states().await, at("k", State::Refused));
+        rig.clock.advance(60_000);
+        let foretold = rig.evaluate("k").await;
+        let reasons = rig.denied("k").await;
+        assert!(
+            reasons.len() == 1 && reasons[0].ends_with("refused it: we know no such shop"),
+            "{reasons:?}"
+        );
+        assert_eq!(foretold, reasons, "a dry run tells it and takes nothing away");
+        assert_eq!((rig.entry("k"), rig.states().await), (None, vec![]));
+
+        let again = rig.waits("k").await;
+        assert_eq!((again.tier.as_str(), again.until_ms), ("delay", first.until_ms + after + 60_000));
+        rig.clock.advance(59_999);
+        assert_eq!(rig.waits("k").await.until_ms, again.until_ms);
+        rig.clock.advance(1);
+        signature_of(&rig.sign("k", payment(SMALL, PAYEE)).await.unwrap());
+        assert_eq!(rig.states().await, []);
+        assert!(conflict(rig.refuse("k").await).contains("is being signed, or was"));
+        let kinds = rig.audit();
+        assert_eq!(kinds.iter().filter(|kind| *kind == "hold.refused").count(), 1);
+    }
+}
+
+/// Also when it was tried, and nothing came of it.
+#[tokio::test]
+async fn what_was_not_signed_in_the_end_can_still_be_refused() {
+    let fails = || Does::Fails(Fault::Caller, false);
+    let rig = held();
+    let (agent, _service) = rig.attach_signers(&[fails()], &[fails()]);
+    rig.waits("k").await;
+    rig.clock.advance(60_000);
+    rig.sign("k", payment(SMALL, PAYEE)).await.unwrap_err();
+    assert_eq!((agent.sessions(), rig.entry("k").unwrap().state), (1, LedgerState::Void));
+    assert_eq!(rig.states().await, at("k", State::OnHold));
+    rig.refuse("k").await.unwrap();
+    assert_eq!(rig.denied("k").await.len(), 1);
+    assert_eq!(rig.waits("k").await.until_ms, START + 120_000);
+    assert_eq!(agent.sessions(), 1);
+}
+
+/// A hold is the payload's: saying no to one of its requests has the others wait from the beginning.
+#[tokio::test]
+async fn no_other_key_brings_a_refused_payload_through() {
+    let rig = held();
+    let _nodes = rig.attach_signers(&[], &[]);
+    rig.waits("k").await;
+    rig.clock.advance(30_000);
+    assert_eq!(rig.waits("l").await.until_ms, START + 60_000, "the same payload, the same hold");
+    assert_eq!(rig.states().await.len(), 2);
+    rig.clock.advance(30_000);
+    rig.refuse("k").await.unwrap();
+    for key in ["l", "m"] {
+        assert_eq!(rig.waits(key).await.until_ms, START + 120_000);
+    }
+    // What was said of `k` is told under `k`, whatever passes under another key meanwhile.
+    rig.clock.advance(60_000);
+    signature_of(&rig.sign("l", payment(SMALL, PAYEE)).await.unwrap());
+    assert_eq!(rig.denied("k").await.len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_says_yes_to_a_hold_or_no_to_what_does_not_wait() {
+    let rig = held();
+    let _nodes = rig.attach_signers(&[], &[]);
+    assert!(matches!(rig.refuse("k").await, Err(OpError::NotFound { .. })));
+    rig.waits("k").await;
+    let asked = people().waits("k").await;
+    assert!(conflict(rig.approve("k", &asked.approval).await).contains("it waits for time"));
+    let wrong = refuse(&rig.core, caller(PeerRole::Approver), (name("k"), "two\nlines".to_owned())).await;
+    assert!(matches!(wrong, Err(OpError::Invalid { field, .. }) if field == "reason"));
+    assert_eq!(rig.states().await, at("k", State::OnHold));
+}
+
+/// Nobody fills the disk by asking; what is signed, told or lapsed makes room.
+#[tokio::test]
+async fn so_many_requests_of_a_wallet_are_on_hold_and_no_more() {
+    let rig = held();
+    let _nodes = rig.attach_signers(&[], &[]);
+    let asked = async |number: usize| {
+        let payload = payment(u64::try_from(number).unwrap() + 1, PAYEE);
+        rig.sign(&format!("k{number}"), payload).await
+    };
+    for number in 0..MAX_HOLDS {
+        waiting_of(&asked(number).await.unwrap());
+    }
+    let one_more = asked(MAX_HOLDS).await;
+    assert!(
+        matches!(&one_more, Err(OpError::Unavailable { reason, .. }) if reason.contains("on hold already"))
+    );
+    waiting_of(&asked(0).await.unwrap());
+    rig.refuse("k7").await.unwrap();
+    assert!(asked(MAX_HOLDS).await.is_err(), "nobody was told of it yet");
+    denial_of(&asked(7).await.unwrap());
+    waiting_of(&asked(MAX_HOLDS).await.unwrap());
+    assert!(asked(MAX_HOLDS + 1).await.is_err());
+    // Signed, or forgotten for more than a day.
+    rig.clock.advance(60_000);
+    signature_of(&asked(3).await.unwrap());
+    waiting_of(&asked(MAX_HOLDS + 1).await.unwrap());
+    assert!(asked(MAX_HOLDS + 2).await.is_err());
+    rig.clock.advance(25 * 60 * 60 * 1000);
+    waiting_of(&asked(MAX_HOLDS + 2).await.unwrap());
+    assert_eq!(rig.states().await.len(), 1);
+}
+
+/// A hold that ended by a refusal is no secret of this process: whoever watches after a restart hears of it.
+#[tokio::test]
+async fn a_watcher_hears_of_a_hold_and_of_its_end() {
+    let rig = held();
+    rig.waits("k").await;
+    let rig = rig.restarted();
+    let watched = (super::rig::wallet(), "k".parse().unwrap());
+    let mut watching = watch_signing(&rig.core, &caller(PeerRole::Gateway), watched).await.unwrap();
+    let mut next = async || {
+        let event = timeout(Duration::from_secs(10), watching.next()).await.unwrap().unwrap().unwrap();
+        let waiting = event.waiting.clone().unwrap();
+        (event.state(), waiting.tier, waiting.until_ms)
+    };
+    let told = |state| (state, "delay".to_owned(), START + 60_000);
+    assert_eq!(next().await, told(Signing::Waiting));
+    rig.refuse("k").await.unwrap();
+    assert_eq!(next().await, told(Signing::AskAgain));
 }

@@ -51,6 +51,19 @@ pub fn hold(
     Ok(txn.put(HOLDS, &place(wallet, payload_hash), &encode(HOLDS, &Held { since, standing })?)?)
 }
 
+/// Forgets a hold, whatever it began under: whoever still wants what was held waits from the beginning. Whether there was one.
+///
+/// # Errors
+/// [`LedgerError`] where the store fails.
+pub fn end_hold(txn: &mut dyn Txn, wallet: &WalletId, payload_hash: B256) -> Result<bool, LedgerError> {
+    let place = place(wallet, payload_hash);
+    let there = txn.get(HOLDS, &place)?.is_some();
+    if there {
+        txn.delete(HOLDS, &place)?;
+    }
+    Ok(there)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +84,20 @@ mod tests {
         assert_eq!(held_since(&store, &other, hash, NOW).unwrap(), None);
         put(9).unwrap();
         assert_eq!(held_since(&store, &one, hash, NOW).unwrap(), Some(9));
+    }
+
+    #[test]
+    fn one_that_is_forgotten_never_was() {
+        let (store, hash, other) = (MemStore::new(), B256::repeat_byte(1), B256::repeat_byte(2));
+        let one: WalletId = "one".parse().unwrap();
+        let held = |hash| held_since(&store, &one, hash, NOW).unwrap();
+        let end = |hash| update(&store, |txn| end_hold(txn, &one, hash)).unwrap().0;
+        for hash in [hash, other] {
+            let _synced = update(&store, |txn| hold(txn, &one, hash, (7, NOW))).unwrap();
+        }
+        assert!(end(hash));
+        assert_eq!((held(hash), held(other)), (None, Some(7)));
+        assert!(!end(hash), "there is none any more");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::refusal::{OrRefuse, Refusal};
 use crate::ssh;
 use crate::views::CaseView;
 
-/// Requests that wait for people.
+/// Requests that wait for people, or on hold for time.
 #[derive(Subcommand)]
 pub(crate) enum Approval {
     /// List what waits
@@ -45,7 +45,7 @@ pub(crate) enum Approval {
         #[arg(long, value_name = "FILE")]
         sig: Vec<PathBuf>,
     },
-    /// Say no. Whoever asked hears of it, and may ask again
+    /// Say no, to a request on hold too. Whoever asked hears of it, and may ask again
     Refuse {
         #[command(flatten)]
         case: Case,
@@ -92,8 +92,10 @@ async fn list(client: &Client) -> Result<Answer, Refusal> {
 
 async fn show(client: &Client, case: &Case, out: Option<&Path>) -> Result<Answer, Refusal> {
     let asked = get(client, case).await?;
+    let Some(body) = asked.approval.as_ref().map(|approval| approval.body.clone()) else {
+        return on_hold(CaseView::of(asked)?, out);
+    };
     checked(client, &asked)?;
-    let body = asked.approval.as_ref().map(|approval| approval.body.clone()).unwrap_or_default();
     let view = CaseView::of(asked)?;
     let mut words = view.words();
     if let Some(out) = out {
@@ -105,6 +107,20 @@ async fn show(client: &Client, case: &Case, out: Option<&Path>) -> Result<Answer
              {file}.sig"
         ));
     }
+    Answer::new(&view, words)
+}
+
+fn on_hold(view: CaseView, out: Option<&Path>) -> Result<Answer, Refusal> {
+    if out.is_some() {
+        return Err(
+            Refusal::invalid("it is on hold: it waits for time, and nobody signs anything").field("--out")
+        );
+    }
+    let (wallet, request) = (&view.wallet, &view.idempotency_key);
+    let words = format!(
+        "{}\nNext: quorate approval refuse {wallet} {request} --reason WHY, to stop it",
+        view.words()
+    );
     Answer::new(&view, words)
 }
 

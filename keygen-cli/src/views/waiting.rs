@@ -44,12 +44,15 @@ impl WaitingView {
         if self.tier != "delay" {
             words.push_str(&format!("\n  approvers: quorate approval show {wallet} {key} --out FILE"));
         }
+        if self.tier == "delay" {
+            words.push_str(&format!("\n  to stop it: quorate approval refuse {wallet} {key} --reason WHY"));
+        }
         words.push_str(&format!("\n  then ask again with the same payload and --idempotency-key {key}"));
         words
     }
 }
 
-/// A request that approvers are asked about. Its words are made here of its payload.
+/// A request that waits, for people or for time. Its words are made here of its payload.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct CaseView {
     pub(crate) wallet: String,
@@ -58,6 +61,7 @@ pub(crate) struct CaseView {
     /// What the payload does: decoded here where there is the payload, and otherwise what approvers would sign.
     pub(crate) summary: String,
     pub(crate) approved_by: Vec<String>,
+    /// 0 of a request on hold: it waits for time alone.
     pub(crate) threshold: u32,
     pub(crate) asked_at_ms: u64,
     pub(crate) expires_at_ms: u64,
@@ -65,7 +69,8 @@ pub(crate) struct CaseView {
     pub(crate) refused_by: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) reason: String,
-    /// What is to be signed.
+    /// What is to be signed; of a request on hold there is nothing.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) body: String,
 }
 
@@ -85,35 +90,48 @@ impl CaseView {
             State::Approved => "approved",
             State::Refused => "refused",
             State::Expired => "expired",
+            State::OnHold => "on hold",
             State::Unspecified => "unknown",
         };
-        let body = case.approval.map(|approval| approval.body).unwrap_or_default();
+        let body = case.approval.map(|approval| approval.body);
         // What is shown is what would be signed, parsed here: its fields hold nothing a terminal would obey.
-        let asked = ApprovalRequest::parse(&body).or_invalid("the case's body")?;
-        let summary = match case.payload {
-            None => asked.summary.clone(),
-            Some(payload) => {
+        let asked = body.as_deref().map(ApprovalRequest::parse).transpose().or_invalid("the case's body")?;
+        let summary = match (case.payload, &asked) {
+            (Some(payload), _) => {
                 let payload =
                     quorate_proto::payload_from_pb(Some(payload)).or_invalid("the case's payload")?;
                 decode(&payload).or_invalid("the case's payload")?.intent.summary()
             }
+            (None, Some(asked)) => asked.summary.clone(),
+            (None, None) => plain(&case.summary),
         };
+        let named = asked.map(|asked| (asked.wallet.to_string(), asked.idempotency_key, asked.expires_at));
+        let told = || (plain(&case.wallet), plain(&case.idempotency_key), case.expires_at_ms);
+        let (wallet, idempotency_key, expires_at_ms) = named.unwrap_or_else(told);
         Ok(Self {
-            wallet: asked.wallet.to_string(),
-            idempotency_key: asked.idempotency_key,
+            wallet,
+            idempotency_key,
             state,
             summary,
             approved_by: case.approved_by.iter().map(|name| plain(name)).collect(),
             threshold: case.threshold,
             asked_at_ms: case.asked_at_ms,
-            expires_at_ms: asked.expires_at,
+            expires_at_ms,
             refused_by: plain(&case.refused_by),
             reason: plain(&case.reason),
-            body: String::from_utf8(body).or_invalid("the case's body")?,
+            body: String::from_utf8(body.unwrap_or_default()).or_invalid("the case's body")?,
         })
     }
 
+    /// Whether it waits for time alone.
+    pub(crate) fn is_hold(&self) -> bool {
+        self.body.is_empty()
+    }
+
     fn yes(&self) -> String {
+        if self.is_hold() {
+            return "-".to_owned();
+        }
         let by = self.approved_by.join(", ");
         format!(
             "{} of {}{}",
@@ -128,14 +146,15 @@ impl CaseView {
             "" => String::new(),
             by => format!("\nrefused by   {by}: {}", self.reason),
         };
+        let until = instant(self.expires_at_ms);
+        let ends = if self.is_hold() {
+            format!("until        {until}")
+        } else {
+            format!("approved     {}\nexpires      {until}", self.yes())
+        };
         format!(
-            "wallet       {}\nrequest      {}\nstate        {}\nwould        {}\napproved     {}\nexpires      {}{refused}",
-            self.wallet,
-            self.idempotency_key,
-            self.state,
-            self.summary,
-            self.yes(),
-            instant(self.expires_at_ms)
+            "wallet       {}\nrequest      {}\nstate        {}\nwould        {}\n{ends}{refused}",
+            self.wallet, self.idempotency_key, self.state, self.summary,
         )
     }
 
@@ -151,6 +170,6 @@ impl CaseView {
             ]
         };
         let rows: Vec<_> = cases.iter().map(row).collect();
-        table(&["WALLET", "REQUEST", "STATE", "APPROVED", "EXPIRES", "WOULD"], &rows)
+        table(&["WALLET", "REQUEST", "STATE", "APPROVED", "UNTIL", "WOULD"], &rows)
     }
 }

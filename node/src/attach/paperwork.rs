@@ -22,6 +22,7 @@ pub(super) enum Paper {
     Freeze(v1::SignedDocument),
     Activation(v1::Activation),
     Hold(v1::StartSign),
+    EndHold(v1::EndHold),
     Cosign(v1::Cosign),
     AskLog(v1::AskLog),
     Witnessed(v1::LogNote),
@@ -84,6 +85,10 @@ fn process(node: &Node, paper: Paper) -> Option<Frame> {
         Paper::Activation(activation) => Frame::Activation(ops::activate::run(node, activation)),
         Paper::Hold(start) => {
             ops::hold::run(node, start);
+            return None;
+        }
+        Paper::EndHold(ended) => {
+            ops::hold::end(node, &ended);
             return None;
         }
     })

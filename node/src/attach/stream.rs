@@ -125,6 +125,7 @@ impl Stream {
             Frame::Freeze(document) => Paper::Freeze(document),
             Frame::Activation(activation) => Paper::Activation(activation),
             Frame::Hold(start) => Paper::Hold(start),
+            Frame::EndHold(ended) => Paper::EndHold(ended),
             Frame::Cosign(asked) => Paper::Cosign(asked),
             Frame::Log(asked) => Paper::AskLog(asked),
             Frame::Witnessed(brought) => Paper::Witnessed(brought),

@@ -1,9 +1,11 @@
 //! A request goes on hold here when this node hears of it, by its own clock and in its own ledger.
 
+use quorate_audit::Event;
 use quorate_policy::{Facts, hold};
-use quorate_proto::v1;
+use quorate_proto::{required, v1};
 use quorate_store::update;
-use quorate_types::Role;
+use quorate_types::{B256, Role, WalletId};
+use serde_json::json;
 
 use crate::guard::Request;
 use crate::node::Node;
@@ -20,9 +22,7 @@ pub(crate) fn run(node: &Node, start: v1::StartSign) {
 }
 
 fn hear(node: &Node, start: v1::StartSign) -> Result<(), SessionError> {
-    if node.role != Role::Service {
-        return Err(SessionError::caller("role", "only a service node keeps holds"));
-    }
+    only_service(node)?;
     let request = Request::open(node, start)?;
     match request.approve_fully(node, &*node.store) {
         Ok(_) => Ok(()),
@@ -30,6 +30,39 @@ fn hear(node: &Node, start: v1::StartSign) -> Result<(), SessionError> {
         // What stands against it beside the hold is no hold to be kept.
         Err(error) => Err(error),
     }
+}
+
+/// Forgets when one began: somebody said no to it at the coordinator. Whoever tells that in vain, or in bad faith, has others
+/// wait longer and nothing else. Waits for the disk.
+pub(crate) fn end(node: &Node, ended: &v1::EndHold) {
+    match forget(node, ended) {
+        Ok(()) => {}
+        Err(SessionError::Fatal(reason)) => node.stop(&reason),
+        Err(error) => tracing::warn!(%error, "a hold was not ended"),
+    }
+}
+
+fn forget(node: &Node, ended: &v1::EndHold) -> Result<(), SessionError> {
+    only_service(node)?;
+    let wallet: WalletId = required("wallet", &ended.wallet)?;
+    let hash = B256::try_from(ended.payload_hash.as_slice());
+    let hash = hash.map_err(|_| SessionError::caller("payload_hash", "must be 32 bytes"))?;
+    let (receipt, synced) = update(&*node.store, |txn| {
+        if !quorate_ledger::end_hold(txn, &wallet, hash)? {
+            return Ok(None);
+        }
+        let event = Event::new("sign.hold_ended").wallet(&wallet).field("payload_hash", json!(hash));
+        Ok::<_, SessionError>(Some(quorate_audit::append(txn, node.clock.now(), &event)?))
+    })?;
+    receipt.map(|receipt| receipt.confirm(&synced));
+    Ok(())
+}
+
+fn only_service(node: &Node) -> Result<(), SessionError> {
+    if node.role == Role::Service {
+        return Ok(());
+    }
+    Err(SessionError::caller("role", "only a service node keeps holds"))
 }
 
 /// Begins the hold of a request against which nothing else stands, where none is running.

@@ -3290,7 +3290,7 @@ pub struct ApprovalCase {
     /// Decode it yourself: the words in the body are to be those of these bytes.
     #[prost(message, optional, tag = "4")]
     pub payload: ::core::option::Option<Payload>,
-    /// What is to be signed, and the signatures so far.
+    /// What is to be signed, and the signatures so far. None of a request on hold.
     #[prost(message, optional, tag = "5")]
     pub approval: ::core::option::Option<SignedDocument>,
     /// Whose signatures hold.
@@ -3307,6 +3307,9 @@ pub struct ApprovalCase {
     pub refused_by: ::prost::alloc::string::String,
     #[prost(string, tag = "11")]
     pub reason: ::prost::alloc::string::String,
+    /// What a request on hold would do, in the coordinator's words: the body has those of the others.
+    #[prost(string, tag = "12")]
+    pub summary: ::prost::alloc::string::String,
 }
 /// Nested message and enum types in `ApprovalCase`.
 pub mod approval_case {
@@ -3329,6 +3332,8 @@ pub mod approval_case {
         Approved = 2,
         Refused = 3,
         Expired = 4,
+        /// It waits for time alone, until `expires_at_ms`; asked again after that it is signed. There is nothing to be approved.
+        OnHold = 5,
     }
     impl State {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -3342,6 +3347,7 @@ pub mod approval_case {
                 Self::Approved => "STATE_APPROVED",
                 Self::Refused => "STATE_REFUSED",
                 Self::Expired => "STATE_EXPIRED",
+                Self::OnHold => "STATE_ON_HOLD",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3352,6 +3358,7 @@ pub mod approval_case {
                 "STATE_APPROVED" => Some(Self::Approved),
                 "STATE_REFUSED" => Some(Self::Refused),
                 "STATE_EXPIRED" => Some(Self::Expired),
+                "STATE_ON_HOLD" => Some(Self::OnHold),
                 _ => None,
             }
         }
@@ -3450,7 +3457,8 @@ pub mod approval_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// What waits, by wallet and key, without payloads; also what was refused or came too late, until it is asked again.
+        /// What waits, for people and on hold, by wallet and key, without payloads; also what was refused or came too late, until it is
+        /// asked again.
         pub async fn list_approvals(
             &mut self,
             request: impl tonic::IntoRequest<super::ListApprovalsRequest>,
@@ -3518,7 +3526,8 @@ pub mod approval_service_client {
                 .insert(GrpcMethod::new("quorate.v1.ApprovalService", "Approve"));
             self.inner.unary(req, path, codec).await
         }
-        /// Ends a case. The caller hears of it, and may ask anew.
+        /// Ends a case, or the hold of a request that is not being signed yet. The caller hears of it, and may ask anew: people are
+        /// asked again, and a hold begins again.
         pub async fn refuse(
             &mut self,
             request: impl tonic::IntoRequest<super::RefuseRequest>,
@@ -3555,7 +3564,8 @@ pub mod approval_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with ApprovalServiceServer.
     #[async_trait]
     pub trait ApprovalService: std::marker::Send + std::marker::Sync + 'static {
-        /// What waits, by wallet and key, without payloads; also what was refused or came too late, until it is asked again.
+        /// What waits, for people and on hold, by wallet and key, without payloads; also what was refused or came too late, until it is
+        /// asked again.
         async fn list_approvals(
             &self,
             request: tonic::Request<super::ListApprovalsRequest>,
@@ -3572,7 +3582,8 @@ pub mod approval_service_server {
             &self,
             request: tonic::Request<super::ApproveRequest>,
         ) -> std::result::Result<tonic::Response<super::ApprovalCase>, tonic::Status>;
-        /// Ends a case. The caller hears of it, and may ask anew.
+        /// Ends a case, or the hold of a request that is not being signed yet. The caller hears of it, and may ask anew: people are
+        /// asked again, and a hold begins again.
         async fn refuse(
             &self,
             request: tonic::Request<super::RefuseRequest>,
@@ -5448,7 +5459,7 @@ pub mod node_frame {
 pub struct RelayFrame {
     #[prost(
         oneof = "relay_frame::Frame",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
     )]
     pub frame: ::core::option::Option<relay_frame::Frame>,
 }
@@ -5485,6 +5496,8 @@ pub mod relay_frame {
         Log(super::AskLog),
         #[prost(message, tag = "14")]
         Witnessed(super::LogNote),
+        #[prost(message, tag = "15")]
+        EndHold(super::EndHold),
     }
 }
 /// The first frame of a node.
@@ -5582,6 +5595,15 @@ pub struct StartSign {
     /// The approvers' yes, where policy asks for it.
     #[prost(message, optional, tag = "6")]
     pub approval: ::core::option::Option<SignedDocument>,
+}
+/// Somebody said no to a request on hold: the service node forgets when it began. No answer. Obeying it only makes waits longer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndHold {
+    #[prost(string, tag = "1")]
+    pub wallet: ::prost::alloc::string::String,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub payload_hash: ::prost::alloc::vec::Vec<u8>,
 }
 /// One presignature for the wallet, to be kept in memory by both nodes until it is used once.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

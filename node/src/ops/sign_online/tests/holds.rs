@@ -33,8 +33,18 @@ impl Rig {
     }
 
     fn held(&self) -> usize {
+        self.entries("sign.held")
+    }
+
+    fn entries(&self, kind: &str) -> usize {
         let entries = entries(self.disks[1].as_ref(), 1, usize::MAX).unwrap();
-        entries.iter().filter(|entry| entry.kind == "sign.held").count()
+        entries.iter().filter(|entry| entry.kind == kind).count()
+    }
+
+    /// As the coordinator tells it where somebody said no.
+    fn end(&self, wallet: &str, payload_hash: &[u8]) {
+        let ended = v1::EndHold { wallet: wallet.to_owned(), payload_hash: payload_hash.to_vec() };
+        self.nodes.iter().for_each(|node| hold::end(node, &ended));
     }
 }
 
@@ -94,4 +104,35 @@ async fn an_order_about_something_else_ends_none() {
     }
     rig.cluster.clock.advance(MINUTE_MS);
     assert_eq!((rig.held_until(), rig.held()), (None, 1));
+}
+
+/// What was refused waits from the beginning here too; a coordinator that makes this up has others wait, and nothing else.
+#[tokio::test]
+async fn somebody_who_says_no_ends_it() {
+    let mut rig = rig();
+    let (first, other) = (rig.request(payment(1)), rig.request(payment(2)));
+    hold::run(&rig.nodes[1], first.clone());
+    hold::run(&rig.nodes[1], other.clone());
+    rig.cluster.clock.advance(MINUTE_MS);
+    assert_eq!(rig.held_until(), None);
+    let hash = quorate_proto::payload_from_pb(Some(payment(1))).unwrap().hash();
+    rig.end("another", hash.as_slice());
+    rig.end("no wallet's name", hash.as_slice());
+    rig.end("w", &hash.as_slice()[1..]);
+    rig.end("w", &[7; 32]);
+    assert_eq!((rig.held_until(), rig.entries("sign.hold_ended")), (None, 0), "none of these is it");
+    rig.end("w", hash.as_slice());
+    rig.end("w", hash.as_slice());
+    rig.restart(Role::Service);
+    assert_eq!(rig.entries("sign.hold_ended"), 1);
+    let [_, service] = rig.both(Way::Pool, &first).await;
+    assert!(matches!(service, Err(SessionError::Denied(denial)) if denial.waits()));
+    signature({
+        let [_, service] = rig.both(Way::Pool, &other).await;
+        service
+    });
+    let again = rig.cluster.clock.now() + MINUTE_MS;
+    assert_eq!(rig.held_until(), Some(again));
+    rig.cluster.clock.advance(MINUTE_MS);
+    assert_eq!(rig.held_until(), None);
 }
