@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_manifest::SignedDocument;
+use quorate_node::StartError;
 use quorate_proto::v1;
 use quorate_proto::v1::audit_service_client::AuditServiceClient;
 use quorate_proto::v1::cluster_service_client::ClusterServiceClient;
@@ -13,6 +14,7 @@ use quorate_proto::v1::policy_service_client::PolicyServiceClient;
 use quorate_proto::v1::signing_service_client::SigningServiceClient;
 use quorate_proto::v1::wallet_service_client::WalletServiceClient;
 use quorate_session::AgentPublicKey;
+use quorate_store::StoreError;
 use quorate_transport::{Expect, PeerRole, connect};
 use quorate_types::{Payload, Role, SystemClock};
 use tonic::transport::Channel;
@@ -54,8 +56,7 @@ impl Cluster {
 
     /// Starts one node.
     pub async fn start_node(&mut self, role: Role) {
-        let config = self.world.node(role, self.address);
-        let running = quorate_node::App::start(config, Arc::new(SystemClock)).await.unwrap();
+        let running = start_node(&self.world, role, self.address).await;
         self.nodes.insert(role, running);
     }
 
@@ -222,6 +223,21 @@ impl Cluster {
 fn asked(wallet: &str) -> v1::CreateWalletRequest {
     let (wallet, agent) = (wallet.to_owned(), format!("{wallet}-agent"));
     v1::CreateWalletRequest { wallet, agent, group: "g1".to_owned(), ..Default::default() }
+}
+
+/// Starts a node. Within one process one that was stopped holds its store until the last of its threads is done, and those that
+/// presign stand back behind everything else the machine does.
+pub(crate) async fn start_node(world: &World, role: Role, coordinator: SocketAddr) -> quorate_node::Running {
+    for _ in 0..600 {
+        let config = world.node(role, coordinator);
+        match quorate_node::App::start(config, Arc::new(SystemClock)).await {
+            Err(StartError::Store(StoreError::Locked { .. })) => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            started => return started.unwrap(),
+        }
+    }
+    panic!("the {role} node that was stopped holds its store for more than a minute")
 }
 
 async fn start_coordinator(world: &World, listen: SocketAddr) -> quorate_coordinator::Running {

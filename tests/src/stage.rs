@@ -1,13 +1,13 @@
 //! Nodes with real shares in front of a rogue coordinator.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use quorate_proto::v1;
 use quorate_proto::v1::session_outcome::Outcome;
 use quorate_proto::v1::session_start::Protocol;
-use quorate_types::{Payload, Role, Signature, SystemClock};
+use quorate_types::{Payload, Role, Signature};
 
+use crate::cluster::start_node;
 use crate::{Ending, Golden, Relay, Script, WALLET, World, golden};
 
 /// Nodes of a golden world, attached to a relay that does what the test says.
@@ -43,8 +43,7 @@ impl Stage {
 
     /// Starts a node and waits for it.
     pub async fn start(&mut self, role: Role) {
-        let config = self.world.node(role, self.relay.address());
-        let running = quorate_node::App::start(config, Arc::new(SystemClock)).await.unwrap();
+        let running = start_node(&self.world, role, self.relay.address()).await;
         self.nodes.insert(role, running);
         self.relay.attached(&[&format!("{role}-1")]).await;
     }

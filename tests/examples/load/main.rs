@@ -1,7 +1,7 @@
 //! Load on a cluster of real processes, over the public gRPC API with mutual TLS, policy, reservations, charges, synced
 //! commits and the audit log on: `load [presignatures] [directory] [wallets]`. Makes some presignatures by the protocol to say
 //! what they cost, signs while more are made and without any; then has so many dealt (4096), which takes no time, and spends
-//! them in closed and open loops, behind a slow network, and once more with so many wallets (1000) made. Prints figures, asserts none, and
+//! them in closed and open loops, behind a slow network, says no, and signs once more with so many wallets (1000) made. Prints figures, asserts none, and
 //! writes them to `report.md` and two plots in the directory (`target/bench`). Every loop ends after a fixed number of
 //! requests; the whole takes about five minutes on two cores.
 
@@ -23,6 +23,7 @@ mod point;
 mod processes;
 mod proxy;
 mod report;
+mod stops;
 mod usage;
 mod wallets;
 
@@ -88,6 +89,7 @@ async fn run(dealt: usize, wallets: usize) -> Report {
     let mut budget = Budget { all: ready, left: ready };
     warm(&mut report, &mut cluster, &mut clients, &mut budget).await;
     behind_a_slow_network(&mut report, &mut cluster, &mut clients, &mut budget).await;
+    report.stops(stops::measure(&cluster).await);
     report.wallets(wallets::make(&cluster, wallets).await);
     let name = format!("with {wallets} wallets more, 1 client");
     report.add(clients.closed(&cluster, &name, 1, budget.take(6)).await);

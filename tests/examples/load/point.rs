@@ -53,6 +53,14 @@ impl Point {
     }
 }
 
+/// A quantile of so many times, in milliseconds.
+pub(crate) fn quantile(of: &[Duration], percent: usize) -> f64 {
+    let mut sorted = of.to_vec();
+    sorted.sort_unstable();
+    let at = sorted.get(of.len() * percent / 100).or(sorted.last());
+    at.map_or(0.0, |time| time.as_secs_f64() * 1000.0)
+}
+
 fn ms(us: u64) -> f64 {
     us as f64 / 1000.0
 }

@@ -150,6 +150,11 @@ impl Processes {
         connect(&self.address.to_string(), Arc::clone(identity), expect, Duration::from_secs(10)).await
     }
 
+    /// Its files.
+    pub(crate) const fn world(&self) -> &World {
+        &self.world
+    }
+
     /// A gateway's connection.
     pub(crate) async fn gateway(&self) -> Channel {
         self.channel(&self.gateway).await.unwrap()

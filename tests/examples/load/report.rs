@@ -6,8 +6,9 @@ use std::path::Path;
 
 use crate::library::Library;
 use crate::plots;
-use crate::point::Point;
+use crate::point::{Point, quantile};
 use crate::processes::{Filled, PARTIES};
+use crate::stops::Stops;
 use crate::usage::Usage;
 use crate::wallets::Wallets;
 
@@ -16,12 +17,17 @@ pub(crate) struct Report {
     library: Library,
     presigning: Option<Filled>,
     points: Vec<Point>,
+    stops: Option<Stops>,
     wallets: Option<Wallets>,
 }
 
 impl Report {
     pub(crate) const fn new(library: Library) -> Self {
-        Self { library, presigning: None, points: Vec::new(), wallets: None }
+        Self { library, presigning: None, points: Vec::new(), stops: None, wallets: None }
+    }
+
+    pub(crate) fn stops(&mut self, stops: Stops) {
+        self.stops = Some(stops);
     }
 
     pub(crate) fn wallets(&mut self, wallets: Wallets) {
@@ -61,12 +67,24 @@ impl Report {
         )
     }
 
+    fn no(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let Some(Stops { denied, frozen }) = &self.stops else { return Ok(()) };
+        writeln!(out, "\n| how fast no is said | p50 ms | p95 | p99 |\n|---|---|---|---|")?;
+        for (name, of) in
+            [("denied by policy", denied), ("frozen: the coordinator and both nodes obey", frozen)]
+        {
+            let [p50, p95, p99] = [50, 95, 99].map(|percent| quantile(of, percent));
+            writeln!(out, "| {name} ({}) | {p50:.1} | {p95:.1} | {p99:.1} |", of.len())?;
+        }
+        Ok(())
+    }
+
     fn many(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let Some(Wallets { times, before, after }) = &self.wallets else { return Ok(()) };
         let (first, last) = times.split_at(times.len() / 2);
         writeln!(out, "\n| {} wallets, one after another | p50 ms | p99 |\n|---|---|---|", times.len())?;
         for (name, of) in [("the first half", first), ("the second half", last)] {
-            writeln!(out, "| {name} | {:.1} | {:.1} |", Wallets::ms(of, 50), Wallets::ms(of, 99))?;
+            writeln!(out, "| {name} | {:.1} | {:.1} |", quantile(of, 50), quantile(of, 99))?;
         }
         write!(out, "| resident memory above what it was, kB a wallet |")?;
         for (party, _) in PARTIES {
@@ -128,6 +146,7 @@ impl Display for Report {
             let resident: Vec<_> = resident.map(|mb| mb.to_string()).collect();
             writeln!(out, " {} |", resident.join(", "))?;
         }
+        self.no(out)?;
         self.many(out)
     }
 }

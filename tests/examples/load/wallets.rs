@@ -30,13 +30,3 @@ pub(crate) async fn make(cluster: &Processes, wallets: usize) -> Wallets {
     println!("  {wallets} wallets made");
     Wallets { times, before, after: cluster.usage() }
 }
-
-impl Wallets {
-    /// A quantile of a part of them, in milliseconds.
-    pub(crate) fn ms(of: &[Duration], percent: usize) -> f64 {
-        let mut sorted = of.to_vec();
-        sorted.sort_unstable();
-        let at = sorted.get(of.len() * percent / 100).or(sorted.last());
-        at.map_or(0.0, |time| time.as_secs_f64() * 1000.0)
-    }
-}
