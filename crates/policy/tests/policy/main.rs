@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod agent_asks;
 mod allowances;
 mod blocked;
 mod calls;
@@ -18,12 +19,14 @@ mod linting;
 mod merchants;
 mod messages;
 mod nonces;
+mod order;
 mod properties;
 mod raw_digests;
 mod reading;
 mod rig;
 mod schema;
 mod signed;
+mod ssh_keygen;
 mod succession;
 mod tiers;
 mod tightened;

@@ -11,6 +11,7 @@ use quorate_manifest::Manifest;
 use quorate_policy::{Decision, Facts, Policy, SignedPolicy, lint};
 use quorate_types::{Address, B256, Bytes, U256, WalletId};
 
+use crate::order::ORDER;
 use crate::rig::{
     BASE, BASE_SEPOLIA, LANDLORD, NOW_S, PAYER, POLYGON, SHOP, STRANGER, address, document, evaluate,
     manifest, usdc, wallet,
@@ -19,11 +20,11 @@ use crate::rig::{
 const CHAINS: [u64; 3] = [BASE, BASE_SEPOLIA, POLYGON];
 const PEOPLE: [&str; 3] = [SHOP, LANDLORD, STRANGER];
 
-static MANIFEST: LazyLock<Manifest> = LazyLock::new(|| manifest("example", &[1], 1));
+pub(crate) static MANIFEST: LazyLock<Manifest> = LazyLock::new(|| manifest("example", &[1], 1));
 
 /// Lines a policy may have. Amounts are base units.
 #[derive(Debug, Clone, PartialEq)]
-struct Lines {
+pub(crate) struct Lines {
     chains: [bool; 3],
     usdc: [Option<u64>; 3],
     coin: [Option<u64>; 3],
@@ -45,7 +46,7 @@ fn decimal(units: u64, places: usize) -> String {
 }
 
 impl Lines {
-    fn yaml(&self) -> String {
+    pub(crate) fn yaml(&self) -> String {
         let mut out = format!(
             "policy: quorate/v1\ncluster: example\nwallet: agent-1\nversion: 1\nrules:\n  chains: [{}]\n  per_transaction:\n",
             names(&self.chains)
@@ -140,7 +141,7 @@ enum Kind {
 
 /// A request of a kind rules can judge.
 #[derive(Debug, Clone)]
-struct Request {
+pub(crate) struct Request {
     kind: Kind,
     chain: usize,
     person: usize,
@@ -151,7 +152,7 @@ struct Request {
 }
 
 impl Request {
-    fn intent(&self) -> Intent {
+    pub(crate) fn intent(&self) -> Intent {
         let chain = CHAINS[self.chain];
         let recipient = PEOPLE.get(self.person).map_or(Address::ZERO, |text| address(text));
         let amount = U256::from(self.amount);
@@ -204,7 +205,7 @@ fn seconds() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), 58u64..63, Just(1_000_000)]
 }
 
-fn lines() -> impl Strategy<Value = Lines> {
+pub(crate) fn lines() -> impl Strategy<Value = Lines> {
     let on = || prop::array::uniform3(prop::bool::weighted(0.8));
     let people = prop::array::uniform3(prop::option::weighted(0.8, prop::option::of(on())));
     (on(), limits(), limits(), limits(), people, prop::option::weighted(0.8, seconds())).prop_map(
@@ -212,7 +213,7 @@ fn lines() -> impl Strategy<Value = Lines> {
     )
 }
 
-fn request() -> impl Strategy<Value = Request> {
+pub(crate) fn request() -> impl Strategy<Value = Request> {
     let kind = prop_oneof![Just(Kind::Transfer), Just(Kind::Native), Just(Kind::Authorization)];
     let valid_before = prop_oneof![seconds().prop_map(|left| NOW_S + left), Just(NOW_S - 1)];
     (kind, 0usize..3, 0usize..4, units(), units(), valid_before, prop::bool::weighted(0.9)).prop_map(
@@ -269,7 +270,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 /// Anything at all, also what `decode` never makes.
-fn intent() -> impl Strategy<Value = Intent> {
+pub(crate) fn intent() -> impl Strategy<Value = Intent> {
     let chain = prop::option::of(prop_oneof![any::<u64>(), prop::sample::select(&CHAINS[..])]);
     let amount = || any::<[u64; 4]>().prop_map(U256::from_limbs);
     let signer = prop::option::of(prop_oneof![Just(address(PAYER)), Just(address(SHOP))]);
@@ -286,21 +287,6 @@ fn intent() -> impl Strategy<Value = Intent> {
         },
     )
 }
-
-const ORDER: [&str; 12] = [
-    "wallet",
-    "kind",
-    "chains",
-    "signer_mismatch",
-    "recipients",
-    "allowances",
-    "calls",
-    "typed_data",
-    "messages",
-    "per_transaction",
-    "max_fee",
-    "max_authorization_lifetime_s",
-];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
