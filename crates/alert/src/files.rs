@@ -1,5 +1,7 @@
 //! Secrets and certificates in files.
 
+use std::fs::{File, Metadata};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -16,26 +18,39 @@ pub(crate) fn secret(
     path: &Path,
     at_least: usize,
 ) -> Result<Zeroizing<Vec<u8>>, ReceiverError> {
-    let refused = |reason: String| ReceiverError::File { field, path: path.to_owned(), reason };
-    let meta = std::fs::metadata(path).map_err(|error| refused(error.to_string()))?;
-    if meta.permissions().mode() & 0o077 != 0 {
-        return Err(refused("others may read it: chmod 600".to_owned()));
-    }
-    let bytes = read(field, path)?;
-    let secret = Zeroizing::new(bytes.trim_ascii_end().to_vec());
-    if secret.len() < at_least {
-        return Err(refused(format!("holds fewer than {at_least} bytes")));
-    }
-    Ok(secret)
+    let bytes = bytes(path, |meta| match meta.permissions().mode() & 0o077 {
+        0 => Ok(()),
+        _ => Err("others may read it: chmod 600".to_owned()),
+    });
+    let long_enough = bytes.and_then(|bytes| {
+        let secret = Zeroizing::new(bytes.trim_ascii_end().to_vec());
+        let enough = secret.len() >= at_least;
+        enough.then_some(secret).ok_or_else(|| format!("holds fewer than {at_least} bytes"))
+    });
+    long_enough.map_err(|reason| ReceiverError::File { field, path: path.to_owned(), reason })
 }
 
+/// What anybody may read.
 pub(crate) fn read(field: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, ReceiverError> {
-    let refused = |reason: String| ReceiverError::File { field, path: path.to_owned(), reason };
-    let meta = std::fs::metadata(path).map_err(|error| refused(error.to_string()))?;
+    bytes(path, |_| Ok(())).map_err(|reason| ReceiverError::File { field, path: path.to_owned(), reason })
+}
+
+/// Opened once: what is looked at is what is read, whatever the name means by then.
+fn bytes(
+    path: &Path,
+    check: impl FnOnce(&Metadata) -> Result<(), String>,
+) -> Result<Zeroizing<Vec<u8>>, String> {
+    let read = |error: std::io::Error| error.to_string();
+    let file = File::open(path).map_err(read)?;
+    let meta = file.metadata().map_err(read)?;
     if !meta.is_file() || meta.len() > MAX_BYTES {
-        return Err(refused(format!("not a file of at most {MAX_BYTES} bytes")));
+        return Err(format!("not a file of at most {MAX_BYTES} bytes"));
     }
-    std::fs::read(path).map(Zeroizing::new).map_err(|error| refused(error.to_string()))
+    check(&meta)?;
+    // Its buffer does not grow, so that no copy of a secret is left behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1));
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(read)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
