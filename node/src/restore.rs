@@ -4,7 +4,7 @@
 //! thing in the new store, the identity key the last: a restore that was cut short leaves nothing that starts.
 
 use std::fs::{self, DirBuilder};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use quorate_manifest::Pinned;
 use quorate_mpc::{CoreShare, GroupAux};
 use quorate_recovery::{
     Answers, AuxPackage, Entry, Identities, PackageError, Readmission, SharePackage, WalletFacts,
-    open_sealed, read_index,
+    open_sealed, read_index, read_secret,
 };
 use quorate_session::{KeyStatement, NodeKey, SignedStatement, Statement};
 use quorate_store::{Store, update};
@@ -225,12 +225,8 @@ fn refused(path: &Path, reason: impl ToString) -> RestoreError {
     RestoreError::File { path: path.to_owned(), reason: reason.to_string() }
 }
 
-/// A secret in a file. Its text never grows, so that no copy is left behind.
 fn secret(path: &Path) -> Result<Zeroizing<String>, RestoreError> {
-    let mut text = Zeroizing::new(String::with_capacity(64 * 1024));
-    let file = fs::File::open(path).map_err(disk(path))?;
-    file.take(64 * 1024).read_to_string(&mut text).map_err(disk(path))?;
-    Ok(text)
+    read_secret(path).map_err(disk(path))
 }
 
 fn identities(path: &Path, pin: Option<&Path>) -> Result<Identities, RestoreError> {

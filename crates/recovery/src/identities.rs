@@ -1,6 +1,9 @@
 //! Who opens sealed files: age X25519 identities, and identities of age plugins, whose secret stays in a token.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +14,23 @@ use zeroize::Zeroizing;
 
 /// How a plugin's identity begins.
 const PLUGIN: &str = "AGE-PLUGIN-";
+
+/// Longest file of a secret, in bytes.
+const MAX_SECRET: u64 = 64 * 1024;
+
+/// Reads a secret in a file: identities, or a token's PIN. Its text never grows, so that no copy is left behind.
+///
+/// # Errors
+/// Where the file cannot be read, is no text, or is longer than 64 KiB.
+pub fn read_secret(path: &Path) -> io::Result<Zeroizing<String>> {
+    let file = File::open(path)?;
+    if file.metadata()?.len() > MAX_SECRET {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {MAX_SECRET} bytes")));
+    }
+    let mut text = Zeroizing::new(String::with_capacity(64 * 1024 + 1));
+    file.take(MAX_SECRET).read_to_string(&mut text)?;
+    Ok(text)
+}
 
 /// Why there is no identity. Holds nothing of the file.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -139,6 +159,21 @@ mod tests {
         assert_eq!(read("# nothing\n"), Err(IdentitiesError::Empty));
         assert_eq!(read(&format!("{one}\nage1notone\n")), Err(IdentitiesError::Malformed(2)));
         assert_eq!(read("AGE-PLUGIN-\n"), Err(IdentitiesError::Malformed(1)));
+    }
+
+    #[test]
+    fn a_secret_is_text_of_a_file_and_not_too_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        assert_eq!(read_secret(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        std::fs::write(&path, "1234\n").unwrap();
+        assert_eq!(*read_secret(&path).unwrap(), "1234\n");
+        std::fs::write(&path, [0xff]).unwrap();
+        assert_eq!(read_secret(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        std::fs::write(&path, vec![b'1'; 64 * 1024]).unwrap();
+        assert_eq!(read_secret(&path).unwrap().len(), 64 * 1024);
+        std::fs::write(&path, vec![b'1'; 64 * 1024 + 1]).unwrap();
+        assert_eq!(read_secret(&path).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 
     #[test]

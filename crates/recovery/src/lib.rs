@@ -22,7 +22,7 @@ mod sweep_policy;
 pub use export::{ExportError, Reconstruction};
 pub use facts::{Facts, WalletFacts};
 pub use frame::{Frame, FrameError, Hello, read_frame, write_frame};
-pub use identities::{Answers, Identities, IdentitiesError};
+pub use identities::{Answers, Identities, IdentitiesError, read_secret};
 pub use index::{Entry, IndexError, IndexedWallet, Line, last_line, next_entry, read_index};
 pub use package::{
     AuxPackage, MAX_SEALED_BYTES, PackageError, SharePackage, open_sealed, seal_aux, seal_share,

@@ -1,13 +1,14 @@
 //! The two processes: each opens one share and no more; this one only passes their messages on.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use clap::Args;
 use quorate_manifest::Manifest;
 use quorate_recovery::{
-    Answers, AuxPackage, Ceremony, CeremonyError, Frame, Hello, Identities, Pipe, SharePackage, write_frame,
+    Answers, AuxPackage, Ceremony, CeremonyError, Frame, Hello, Identities, Pipe, SharePackage, read_secret,
+    write_frame,
 };
 use quorate_types::{Payload, Signature, WalletId};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -99,12 +100,8 @@ impl Opener {
     }
 }
 
-/// A secret in a file. Its text never grows, so that no copy is left behind.
 fn secret(path: &Path) -> Result<Zeroizing<String>, Refusal> {
-    let mut text = Zeroizing::new(String::with_capacity(64 * 1024));
-    let file = std::fs::File::open(path).or_invalid(path.display())?;
-    file.take(64 * 1024).read_to_string(&mut text).or_invalid(path.display())?;
-    Ok(text)
+    read_secret(path).or_invalid(path.display())
 }
 
 /// Two running parties whose packages belong together.
