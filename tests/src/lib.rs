@@ -1,5 +1,5 @@
 //! Whole-cluster scenarios: what they stand on. A [`World`] is a cluster's files on disk; a [`Relay`] is a coordinator
-//! that does what a test tells it; a [`Cluster`] is the real thing, in process, over real TLS.
+//! that does what a test tells it; a [`Cluster`] is the real thing, in process, over real TLS; a [`Receiver`] is told.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -8,6 +8,7 @@ mod drive;
 mod golden;
 mod payloads;
 mod programs;
+mod receiver;
 mod recover;
 mod relay;
 mod stage;
@@ -18,6 +19,7 @@ pub use drive::{Ending, Post, Script, play_together};
 pub use golden::{Golden, WALLET, golden, policy_yaml, with_limits};
 pub use payloads::{FRIEND, STRANGER, authorization, call, erc20_transfer, transfer, usdc};
 pub use programs::programs;
+pub use receiver::{Receiver, WEBHOOK_SECRET};
 pub use recover::recover;
 pub use relay::Relay;
 pub use stage::{Stage, assert_signed, both, show, shown};

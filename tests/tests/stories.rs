@@ -2,9 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use hmac::{Hmac, Mac};
 use quorate_intent::{AssetId, decode, selector};
 use quorate_ledger::{Before, IdempotencyKey, charge, finish, reserve_releasing, spent};
 use quorate_manifest::{Manifest, SignedDocument};
@@ -14,100 +13,17 @@ use quorate_proto::v1::evaluation::Verdict;
 use quorate_proto::v1::sign_response::Outcome;
 use quorate_store::{Store, Txn, update};
 use quorate_tests::{
-    Cluster, FRIEND, STRANGER, WALLET, World, authorization, call, erc20_transfer, golden, policy_yaml,
-    transfer, usdc, with_limits,
+    Cluster, FRIEND, Receiver, STRANGER, WALLET, WEBHOOK_SECRET, World, authorization, call, erc20_transfer,
+    golden, policy_yaml, transfer, usdc, with_limits,
 };
 use quorate_types::{Address, Payload, Role, U256, WalletId};
 use serde_json::{Value, json};
-use sha2::Sha256;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tonic::Code;
 
-const SECRET: &str = "what only the receiver knows";
 const A_HUNDRED_AN_HOUR: &str = "  velocity:\n    - {max: 100, window: {rolling_s: 3600}}\n";
 
 fn now_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
-
-/// A receiver's server on this machine: where it is, and what it got.
-struct Server {
-    port: u16,
-    got: mpsc::UnboundedReceiver<String>,
-}
-
-impl Server {
-    async fn next(&mut self) -> String {
-        tokio::time::timeout(Duration::from_secs(30), self.got.recv()).await.unwrap().unwrap()
-    }
-}
-
-/// Takes each connection with `serve`, and keeps what that got.
-async fn server<F: Future<Output = String> + Send + 'static>(
-    serve: impl Fn(TcpStream) -> F + Send + 'static,
-) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (tell, got) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            if tell.send(serve(stream).await).is_err() {
-                return;
-            }
-        }
-    });
-    Server { port, got }
-}
-
-/// Takes a POST whose signature holds for now, and gives back its body.
-async fn take_post(stream: TcpStream) -> String {
-    let mut stream = BufReader::new(stream);
-    let (mut length, mut signature) = (0, String::new());
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).await.unwrap();
-        if let Some(bytes) = line.strip_prefix("content-length: ") {
-            length = bytes.trim().parse().unwrap();
-        }
-        if let Some(header) = line.strip_prefix("quorate-signature: ") {
-            header.trim().clone_into(&mut signature);
-        }
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.unwrap();
-    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
-    let body = String::from_utf8(body).unwrap();
-    let (time, signed) = signature.strip_prefix("t=").unwrap().split_once(",v1=").unwrap();
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    mac.update(format!("{time}.{body}").as_bytes());
-    mac.verify_slice(&hex::decode(signed).unwrap()).unwrap();
-    assert!((now_ms() / 1000).abs_diff(time.parse().unwrap()) < 300, "an old one, sent again by somebody");
-    body
-}
-
-/// Takes a mail as an SMTP server does.
-async fn take_mail(stream: TcpStream) -> String {
-    let mut stream = BufReader::new(stream);
-    stream.write_all(b"220 test\r\n").await.unwrap();
-    let (mut mail, mut data) = (String::new(), false);
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).await.unwrap() == 0 {
-            return mail;
-        }
-        if data && line != ".\r\n" {
-            mail.push_str(&line);
-            continue;
-        }
-        data = line == "DATA\r\n";
-        let answer = if data { "354 go on" } else { "250 ok" };
-        stream.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
-    }
 }
 
 async fn world() -> World {
@@ -179,13 +95,14 @@ fn usdc_spent(world: &World) -> U256 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_loop_costs_five_dollars_and_people_are_told() {
     let world = world().await;
-    let (mut hook, mut mail) = (server(take_post).await, server(take_mail).await);
+    let (mut hook, mut mail) = (Receiver::webhook(&[]).await, Receiver::mail().await);
     let alerts = format!(
         "alerts:\n  throttle_s: 3\n  webhooks: [{{name: hook, url: \"http://127.0.0.1:{}/\", secret_file: hook.secret}}]\n  \
          mail: [{{name: mail, host: 127.0.0.1, port: {}, tls: none, from: q@example.com, to: [ops@example.com]}}]\n",
-        hook.port, mail.port
+        hook.port(),
+        mail.port()
     );
-    world.tell(&alerts, &[("hook.secret", SECRET)]);
+    world.tell(&alerts, &[("hook.secret", WEBHOOK_SECRET)]);
     let cluster = Cluster::start(world).await;
     let policy = cluster.world.policy(&with_limits(2, A_HUNDRED_AN_HOUR));
     cluster.apply_policy(&policy).await.unwrap();
@@ -214,21 +131,59 @@ async fn a_retry_loop_costs_five_dollars_and_people_are_told() {
         matches!(foretold.verdict, Some(Verdict::Denied(denial)) if denial.failures[0].rule == "velocity")
     );
 
-    let told: Value = serde_json::from_str(&hook.next().await).unwrap();
+    let told = hook.next_json().await;
     assert_eq!((&told["kind"], &told["wallet"]), (&json!("velocity"), &json!(WALLET)));
     assert_eq!(told["rules"][0]["used"], "100 signatures");
     assert_eq!(told["suppressed"], 0, "the first is told at once");
-    let rest: Value = serde_json::from_str(&hook.next().await).unwrap();
+    let rest = hook.next_json().await;
     assert!(rest["suppressed"].as_u64().unwrap() > 0, "and the others together: {rest}");
     let letter = mail.next().await;
     assert!(letter.contains(&format!("Subject: [quorate dev] velocity {WALLET}\r\n")), "{letter}");
     assert!(letter.contains("used       100 signatures"), "{letter}");
-    for secret in [SECRET, "retry-97", &hex::encode(five_cents(100).as_bytes())] {
+    for secret in [WEBHOOK_SECRET, "retry-97", &hex::encode(five_cents(100).as_bytes())] {
         assert!(
             ![told.to_string(), rest.to_string(), letter.clone()].iter().any(|text| text.contains(secret))
         );
     }
     assert_eq!(usdc_spent(&cluster.stop().await), usdc(5));
+}
+
+/// A dollar at once, five told, more with people.
+const TOLD: &str = "  tiers: [{asset: USDC, chain: base-sepolia, instant: \"1\", notify: \"5\"}]\n  approval: {threshold: 1}\n";
+
+/// A payment in the tier NOTIFY waits for nothing, and people hear of it: what it does, and where the log says so. Of what is
+/// signed at once they are not told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_worth_telling_is_signed_at_once_and_told() {
+    let world = world().await;
+    let mut hook = Receiver::webhook(&[]).await;
+    hook.is_told_by(&world, &["signed"]);
+    let cluster = Cluster::start(world).await;
+    cluster.apply_policy(&cluster.world.policy(&with_limits(2, TOLD))).await.unwrap();
+    let (mut receipts, mut client) = (Vec::new(), cluster.signing().await);
+    for (dollars, tier) in [(1, "instant"), (3, "notify"), (5, "notify")] {
+        let asked = request(&transfer(FRIEND, usdc(dollars), dollars), &format!("pay-{dollars}"));
+        let foretold = client.evaluate(asked.clone()).await.unwrap().into_inner();
+        assert!(
+            matches!(&foretold.verdict, Some(Verdict::Allowed(allowed)) if allowed.tier == tier),
+            "{foretold:?}"
+        );
+        let answer = client.sign(asked).await.unwrap().into_inner();
+        assert!(matches!(answer.outcome, Some(Outcome::Signed(_))), "{answer:?}");
+        receipts.push(answer.receipt.unwrap().sequence);
+    }
+    for (dollars, receipt) in [(3, receipts[1]), (5, receipts[2])] {
+        let told = hook.next_json().await;
+        assert_eq!((&told["kind"], &told["wallet"]), (&json!("signed"), &json!(WALLET)));
+        assert_eq!((&told["sequence"], &told["suppressed"]), (&json!(receipt), &json!(0)));
+        let text = format!("{WALLET} signed: send {dollars} USDC to {FRIEND} on base-sepolia");
+        assert_eq!(told["text"], text);
+        assert!(!told.to_string().contains(&format!("pay-{dollars}")), "{told}");
+    }
+    let world = cluster.stop().await;
+    let contributed = world.log(Role::Service).into_iter().filter(|entry| entry.kind == "sign.contributed");
+    let tiers: Vec<_> = contributed.map(|entry| entry.fields["tier"].clone()).collect();
+    assert_eq!(tiers, ["instant", "notify", "notify"]);
 }
 
 const VAULT: &str = "0x4444444444444444444444444444444444444444";
