@@ -30,6 +30,7 @@ pub struct Script<'a> {
     session: [u8; 16],
     starts: Vec<(String, Protocol)>,
     deadline_ms: u32,
+    until: Option<String>,
     opens: Opens<'a>,
     courier: Courier<'a>,
     nodes: Vec<String>,
@@ -84,6 +85,7 @@ impl<'a> Script<'a> {
             session,
             starts: starts.into_iter().map(|(node, protocol)| (node.to_owned(), protocol)).collect(),
             deadline_ms: 60_000,
+            until: None,
             opens: Box::new(|_, opens| opens),
             courier: Box::new(|post| vec![post]),
             nodes: Vec::new(),
@@ -95,6 +97,12 @@ impl<'a> Script<'a> {
     #[must_use]
     pub fn within(self, deadline_ms: u32) -> Self {
         Self { deadline_ms, ..self }
+    }
+
+    /// Ends it at once when this node has told its outcome: the others, which would wait for it, are told to stop.
+    #[must_use]
+    pub fn until(self, node: &str) -> Self {
+        Self { until: Some(node.to_owned()), ..self }
     }
 
     /// What each node is shown of the others' opens.
@@ -157,6 +165,18 @@ impl<'a> Script<'a> {
         }
     }
 
+    fn is_over(&self, ending: &Ending) -> bool {
+        let told = |node: &String| ending.outcomes.contains_key(node);
+        self.until.as_ref().is_some_and(told) || self.nodes.iter().all(told)
+    }
+
+    async fn stop(&self, relay: &Relay, ending: &Ending) {
+        for node in self.nodes.iter().filter(|node| !ending.outcomes.contains_key(*node)) {
+            let (session, reason) = (self.session.to_vec(), "it is over".to_owned());
+            relay.send(node, relay_frame::Frame::Abort(v1::SessionAbort { session, reason })).await;
+        }
+    }
+
     async fn deliver(&self, relay: &Relay, post: Post) {
         let to = ["agent-1", "service-1", "cold-1"].iter().position(|node| *node == post.to).unwrap_or(9);
         let to = u32::try_from(to).unwrap();
@@ -183,7 +203,7 @@ pub async fn play_together(mut scripts: Vec<Script<'_>>, relay: &mut Relay) -> V
         endings.push(script.start(relay).await);
     }
     let over = |scripts: &[Script<'_>], endings: &[Ending]| {
-        scripts.iter().zip(endings).all(|(script, ending)| ending.outcomes.len() == script.nodes.len())
+        scripts.iter().zip(endings).all(|(script, ending)| script.is_over(ending))
     };
     while !over(&scripts, &endings) {
         let Some((node, frame)) = relay.next_within(patience).await else { break };
@@ -196,6 +216,9 @@ pub async fn play_together(mut scripts: Vec<Script<'_>>, relay: &mut Relay) -> V
         if let Some(at) = scripts.iter().position(|script| *session == script.session) {
             scripts[at].take(relay, (node, frame), &mut endings[at]).await;
         }
+    }
+    for (script, ending) in scripts.iter().zip(&endings).filter(|(script, _)| script.until.is_some()) {
+        script.stop(relay, ending).await;
     }
     endings
 }

@@ -196,12 +196,24 @@ impl World {
         self.signed(yaml, Namespace::Manifest, signers)
     }
 
+    /// Has everything that takes the operators' quorum take both of them, from the next start on: the next manifest, signed
+    /// by both, is the one that coordinator and nodes are configured with.
+    pub fn require_both_operators(&self) {
+        let text = fs::read_to_string(self.path("manifest.yaml")).unwrap();
+        assert!(text.contains("operators: 1,"), "{text}");
+        let text = text.replace("version: 1\n", "version: 2\n").replace("operators: 1,", "operators: 2,");
+        let next = self.next_manifest(&text, &["operator", "operator-2"]);
+        self.write("manifest.yaml", &next.body);
+        self.write("manifest.sig", next.signatures.concat().as_bytes());
+    }
+
     /// A policy, signed by the operator.
     pub fn policy(&self, yaml: &str) -> SignedDocument {
         self.signed(yaml, Namespace::Policy, &["operator"])
     }
 
-    fn signed(&self, yaml: &str, namespace: Namespace, signers: &[&str]) -> SignedDocument {
+    /// A document of any kind, signed with these keys: `operator`, `operator-2`, or the name of an approver.
+    pub fn signed(&self, yaml: &str, namespace: Namespace, signers: &[&str]) -> SignedDocument {
         let sign = |name: &&str| {
             let key = PrivateKey::read_openssh_file(&self.path(name)).unwrap();
             quorate_manifest::sign(yaml.as_bytes(), namespace, &key).unwrap()
