@@ -12,7 +12,7 @@ CARGO_DENY_VERSION := 0.20.2
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: ## installs what the build needs and is missing: m4 and a C compiler, for GMP
+setup: ## installs what is needed and missing: m4 and a C compiler for GMP, and OpenSSH for the tests
 	@deploy/setup.sh
 
 build: setup ## release binaries: quorate, quorate-node, quorate-coordinator (with the dev primes, for the demo)
