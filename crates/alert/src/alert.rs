@@ -185,6 +185,8 @@ pub(crate) mod tests {
             Kind::ApprovalWaiting,
             Kind::Hold,
             Kind::Signed,
+            Kind::PolicyWaiting,
+            Kind::Manifest,
         ];
         for kind in kinds {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
