@@ -2,6 +2,7 @@
 //! is given back only where every node says that nothing left it.
 
 use quorate_audit::Event;
+use quorate_failpoint::Point;
 use quorate_ledger::NothingReleased;
 use quorate_proto::v1;
 use quorate_types::NodeId;
@@ -23,6 +24,7 @@ impl Admitted {
         signed: v1::Signed,
         path: Path,
     ) -> Result<v1::SignResponse, OpError> {
+        quorate_failpoint::pass(Point::CoordinatorAnswered);
         let event = event("sign.signed", self.case())
             .field("signature", json!(hex::encode(&signed.signature)))
             .field("transaction_hash", json!(transaction_hash(&signed)))
@@ -43,6 +45,7 @@ impl Admitted {
         let ((recorded, receipt, answer), synced) = write.await?;
         recorded.confirm(&synced);
         receipt.confirm(&synced);
+        quorate_failpoint::pass(Point::CoordinatorRecorded);
         Ok(answer)
     }
 

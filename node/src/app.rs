@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quorate_audit::Quota;
+use quorate_failpoint::Failpoints;
 use quorate_mpc::Moduli;
 use quorate_session::NodePublicKey;
 use quorate_store::{Binding, Store, StoreError, Writer};
@@ -179,6 +180,7 @@ fn build(config: &Config, clock: Arc<dyn Clock>, fatal: Fatal) -> Result<Arc<Nod
         documents,
         moduli,
         fatal,
+        failpoints: Failpoints::new(),
     }))
 }
 

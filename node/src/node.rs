@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quorate_audit::Quota;
+use quorate_failpoint::Failpoints;
 use quorate_mpc::Moduli;
 use quorate_session::NodeKey;
 use quorate_store::{Store, Writer};
@@ -60,6 +61,8 @@ pub(crate) struct Node {
     pub(crate) moduli: Moduli,
     /// What stops the node.
     pub(crate) fatal: Fatal,
+    /// Where a test has it die.
+    pub(crate) failpoints: Failpoints,
 }
 
 impl Node {

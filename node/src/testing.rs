@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use quorate_approval::ApprovalRequest;
 use quorate_audit::{Event, Quota, tree};
+use quorate_failpoint::Failpoints;
 use quorate_manifest::{
     CoordinatorDraft, GroupDraft, ManifestDraft, Namespace, NodeDraft, PersonDraft, SignedDocument, sign,
 };
@@ -183,6 +184,7 @@ impl Cluster {
             writer: Writer::new(Arc::clone(&store)).unwrap(),
             store,
             fatal,
+            failpoints: Failpoints::new(),
         })
     }
 

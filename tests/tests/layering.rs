@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("policy", &["types", "intent", "session", "manifest", "conditions"]),
     ("approval", &["types", "manifest"]),
     ("freeze", &["types", "intent", "manifest", "policy"]),
+    ("failpoint", &[]),
     ("store", &["types"]),
     ("ledger", &["types", "intent", "policy", "store"]),
     ("audit", &["types", "store"]),
@@ -36,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "policy",
             "manifest",
             "approval",
+            "failpoint",
             "freeze",
             "ceremony",
             "session",
@@ -54,6 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "policy",
             "manifest",
             "approval",
+            "failpoint",
             "freeze",
             "session",
             "mpc",
@@ -93,6 +96,7 @@ const PURE: &[&str] = &[
     "policy",
     "manifest",
     "approval",
+    "failpoint",
     "freeze",
     "ceremony",
     "mpc",
@@ -304,4 +308,21 @@ fn a_production_node_has_no_dev_primes() {
     let production = features(&[]);
     assert!(!production.contains("dev-primes") && !production.contains("fixtures"), "{production}");
     assert!(features(&["--features", "dev"]).contains("dev-primes"), "the test sees nothing");
+}
+
+/// A point at which a process dies is of no use in production, and would be of some to others.
+#[test]
+fn no_production_build_dies_at_a_failpoint() {
+    let armed = |package: &str, extra: &[&str]| {
+        features_in(&features(package, "quorate-failpoint", extra)).any(|on| on == "armed")
+    };
+    for package in ["quorate-node", "quorate-coordinator"] {
+        assert!(!armed(package, &[]), "{package}");
+        assert!(armed(package, &["--features", "failpoints"]), "the test sees nothing");
+    }
+    // As `make build` builds them: in one go, with the dev primes.
+    let as_for_the_demo = ["-p", "quorate-coordinator", "-p", "quorate-cli", "--features", "dev"];
+    assert!(!armed("quorate-node", &as_for_the_demo));
+    let cli = lines("quorate-cli", &[]);
+    assert!(!cli.iter().any(|line| line.starts_with("quorate-failpoint ")), "the CLI has no points");
 }

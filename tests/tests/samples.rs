@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::MetadataCommand;
+use quorate_failpoint::Point;
 use quorate_manifest::{Manifest, PersonKey};
 use quorate_policy::{Policy, lint};
 use quorate_transport::TlsFiles;
@@ -285,4 +286,22 @@ fn is_source(name: &str) -> bool {
     let roots =
         ["crates/", "node/", "coordinator/", "keygen-cli/", "proto/", "tests/", "deploy/", "docs/", ".ci/"];
     roots.iter().any(|root| name.starts_with(root)) && !name.contains([' ', '{', '<', '*', '\n', ':'])
+}
+
+#[test]
+fn the_threat_model_lists_every_failpoint_and_the_file_it_is_in() {
+    let text = read("docs/threat-model.md");
+    let section = text.split("\n## Crashes\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let listed: Vec<_> = rows
+        .map(|row| {
+            let mut words = row.split('`');
+            (words.next().unwrap(), words.nth(1).unwrap())
+        })
+        .collect();
+    let names: Vec<_> = listed.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, Point::ALL.map(Point::name));
+    for ((name, file), point) in listed.into_iter().zip(Point::ALL) {
+        assert!(read(file).contains(&format!("pass(Point::{point:?})")), "{name} is not in {file}");
+    }
 }

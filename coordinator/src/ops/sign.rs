@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_failpoint::Point;
 use quorate_manifest::{Group, SignedDocument};
 use quorate_policy::codes;
 use quorate_proto::v1::relay_frame::Frame;
@@ -61,7 +62,10 @@ async fn pass_the_gate(core: &Arc<Coordinator>, caller: &Caller, request: Reques
         move |wallet: &WalletRecord| core.seats(&core.group(&wallet.group)?, &SIGNERS).map(drop)
     };
     match core.gate.admit(caller, request, at_hand).await? {
-        Verdict::Admitted(admitted) => ask_the_nodes(core, *admitted).await,
+        Verdict::Admitted(admitted) => {
+            quorate_failpoint::pass(Point::CoordinatorReserved);
+            ask_the_nodes(core, *admitted).await
+        }
         Verdict::Denied(denied) => Ok(*denied),
         Verdict::Waiting(held) => {
             tell_the_service_node(core, &held);

@@ -3,6 +3,7 @@
 //! The agent node's answer alone signs nothing, and this coordinator is who has it: until the service node is asked,
 //! nothing can come of it. So it is the service node's word that says whether the spend may be given back.
 
+use quorate_failpoint::Point;
 use quorate_manifest::Group;
 use quorate_proto::v1;
 use quorate_proto::v1::session_failure::Fault;
@@ -63,6 +64,9 @@ async fn both(
     };
     // Only the service node's answer can hold a signature.
     let asked = contribution.is_some();
+    if asked {
+        quorate_failpoint::pass(Point::CoordinatorContributed);
+    }
     let service = match contribution {
         Some(sealed) => one(core, (group, Role::Service), question(sealed), deadline).await,
         None => Heard::default(),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use quorate_audit::{Event, PendingReceipt};
+use quorate_failpoint::Point;
 use quorate_ledger::{Charged, Pending, charge};
 use quorate_mpc::PartialSignature;
 use quorate_policy::{Approval, Full, Stateless};
@@ -37,9 +38,19 @@ pub(crate) async fn run(
     };
     let mut joined = link.agree(node, request.terms.clone()).await?;
     let half = Half::make(node, &request, &mut joined).await?;
+    bring_in(node, request, &mut joined, half).await
+}
+
+/// What remains where this node's half is made: it asks its guard again, commits, and lets its contribution leave.
+pub(super) async fn bring_in(
+    node: &Arc<Node>,
+    request: Request,
+    joined: &mut Joined<'_>,
+    half: Half,
+) -> Result<Outcome, SessionError> {
     match node.role {
-        Role::Agent => contribute(node, &Arc::new(request), &mut joined, half).await,
-        Role::Service => complete(node, request, &mut joined, half).await,
+        Role::Agent => contribute(node, &Arc::new(request), joined, half).await,
+        Role::Service => complete(node, request, joined, half).await,
         Role::Cold => Err(SessionError::caller("role", "a cold node never signs")),
     }
 }
@@ -58,6 +69,7 @@ async fn contribute(
     let contribution = Contribution { partial: half.issue().to_bytes(), intent };
     let body = postcard::to_allocvec(&contribution).map_err(|error| SessionError::Bug(error.to_string()))?;
     joined.link().mark_released();
+    node.failpoints.pass(Point::AgentSessionSynced)?;
     joined.send(PARTIAL_ROUND, Recipient::One(service), &body).await?;
     Ok(Outcome::Released(true))
 }
@@ -69,7 +81,11 @@ async fn write_down(
     (approval, eid): (Approval<Stateless>, [u8; 32]),
 ) -> Result<(), SessionError> {
     let request = Arc::clone(request);
-    let work = move |_: &Node, txn: &mut dyn Txn| record(txn, (&request, &approval), eid);
+    let work = move |node: &Node, txn: &mut dyn Txn| {
+        let receipt = record(txn, (&request, &approval), eid)?;
+        node.failpoints.pass(Point::AgentSessionUnsynced)?;
+        Ok(receipt)
+    };
     let (receipt, synced) = commit(node, work).await?;
     receipt.confirm(&synced);
     Ok(())
@@ -106,13 +122,16 @@ async fn complete(
     let eid = joined.eid();
     let work = move |node: &Node, txn: &mut dyn Txn| {
         let approval = request.approve_fully(node, txn)?;
-        charge_and_record(txn, (&request, approval), eid)
+        let charged = charge_and_record(txn, (&request, approval), eid)?;
+        node.failpoints.pass(Point::ServiceSessionUnsynced)?;
+        Ok(charged)
     };
     let ((charged, receipt), synced) = commit(node, work).await?;
     receipt.confirm(&synced);
     let _charged: Charged = charged.confirm(&synced);
     joined.link().mark_released();
     let signature: Signature = half.combine((agent, theirs)).await?;
+    node.failpoints.pass(Point::ServiceSessionSynced)?;
     Ok(Outcome::Signed(v1::SessionSigned {
         signature: signature.to_bytes().to_vec(),
         eid: eid.to_vec(),

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use quorate_audit::{Event, PendingReceipt};
+use quorate_failpoint::Point;
 use quorate_intent::SigningDigest;
 use quorate_proto::{v1, v1::session_outcome::Outcome};
 use quorate_session::{Eid, LastWord, SignedStatement, Statement};
@@ -87,8 +88,10 @@ pub(crate) async fn run(
     });
     let answer = answer.await?;
     if role == Role::Agent {
+        node.failpoints.pass(Point::AgentOnlineSynced)?;
         return Ok(Outcome::Contributed(answer));
     }
+    node.failpoints.pass(Point::ServiceOnlineSynced)?;
     let Ok((Answer { signature, intent }, [])) = postcard::take_from_bytes(&answer) else {
         return Err(SessionError::Bug("an answer in a slot is malformed".to_owned()));
     };
@@ -182,6 +185,7 @@ fn contribute(node: &Node, txn: &mut dyn Txn, online: &Online) -> Result<Vec<u8>
     let (partial, _) = presignature.issue(digest);
     let contribution = Contribution { partial: partial.to_bytes(), intent };
     let body = encode(&Message { made_at: node.clock.now(), contribution })?;
+    node.failpoints.pass(Point::AgentOnlineUnsynced)?;
     Ok(last_word.seal(&body)?)
 }
 
@@ -197,6 +201,7 @@ fn complete(node: &Node, txn: &mut dyn Txn, online: &Online, sealed: &[u8]) -> R
     let (_charged, _receipt) = charge_and_record(txn, (request, approval), used.eid)?;
     let (own, combiner) = presignature.issue(digest);
     let signature = combiner.combine(&[(agent, theirs), (Role::Service.index(), own)])?;
+    node.failpoints.pass(Point::ServiceOnlineUnsynced)?;
     encode(&Answer { signature: signature.to_bytes().to_vec(), intent })
 }
 

@@ -1,6 +1,7 @@
 //! Why a session ended without its result, sorted by whose fault it is, and how that is told.
 
 use quorate_audit::AuditError;
+use quorate_failpoint::Died;
 use quorate_ledger::LedgerError;
 use quorate_mpc::MpcError;
 use quorate_policy::Denial;
@@ -152,6 +153,12 @@ impl From<MpcError> for SessionError {
             MpcError::Peer { party: None, .. } | MpcError::Closed => Self::Network(reason),
             MpcError::Bug(_) => Self::Bug(reason),
         }
+    }
+}
+
+impl From<Died> for SessionError {
+    fn from(died: Died) -> Self {
+        Self::Fatal(died.to_string())
     }
 }
 
