@@ -1,4 +1,4 @@
-//! A thousand random lives of one node: processes that crash at a sync, start again, are put back to an older disk or
+//! A thousand random lives of one node: processes that crash at a sync or at a failpoint beside it, start again, are put back to an older disk or
 //! cloned, and a coordinator that asks any of them anything. Whatever happens, one presignature gives one answer.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_failpoint::{Died, Failpoints, Point};
 use quorate_store::{Aftermath, FailingStore, MemStore, Read, Store, StoreError, update};
 use quorate_types::B256;
 use rand::rngs::StdRng;
@@ -33,7 +34,14 @@ impl Labelled for Secret {
 enum Refused {
     /// The process does not hold it.
     Unknown,
+    Died,
     Slot(SlotError),
+}
+
+impl From<Died> for Refused {
+    fn from(_: Died) -> Self {
+        Self::Died
+    }
 }
 
 impl From<SlotError> for Refused {
@@ -52,12 +60,13 @@ struct Process {
     disk: MemStore,
     store: Arc<FailingStore>,
     shelves: Shelves<(), Secret>,
+    failpoints: Failpoints,
 }
 
 impl Process {
     fn start(disk: MemStore) -> Self {
         let store = Arc::new(FailingStore::new(Arc::new(disk.clone())));
-        Self { disk, store, shelves: Shelves::new(4, 8, TTL_MS) }
+        Self { disk, store, shelves: Shelves::new(4, 8, TTL_MS), failpoints: Failpoints::new() }
     }
 }
 
@@ -87,6 +96,8 @@ struct Tally {
     again: usize,
     other_digest: usize,
     crashed: usize,
+    unsynced: usize,
+    synced: usize,
 }
 
 struct Life {
@@ -114,7 +125,7 @@ impl Life {
     fn step(&mut self, tally: &mut Tally) {
         let at = self.rng.gen_range(0..self.processes.len());
         let process = &mut self.processes[at];
-        match self.rng.gen_range(0..20) {
+        match self.rng.gen_range(0..22) {
             0..=4 => {
                 let secret = self.rng.r#gen();
                 let id = B256::left_padding_from(&u64::to_be_bytes(secret));
@@ -134,6 +145,8 @@ impl Life {
                 self.processes.push(clone);
             }
             11 => self.now += Duration::from_millis(TTL_MS / 4),
+            12 => self.processes[at].failpoints.arm(Point::AgentOnlineUnsynced),
+            13 => self.processes[at].failpoints.arm(Point::AgentOnlineSynced),
             _ => self.ask(at, tally),
         }
     }
@@ -147,14 +160,20 @@ impl Life {
         let id = self.ids[self.ids.len() - 1 - back];
         let digest = self.rng.gen_range(0..DIGESTS);
         let used = Use { id, digest: B256::repeat_byte(digest), eid: [digest; 32] };
-        let (now, Process { store, shelves, .. }) = (self.now, &mut self.processes[at]);
+        let (now, Process { store, shelves, failpoints, .. }) = (self.now, &mut self.processes[at]);
         let wall = 1_000_000 + u64::try_from(now.as_millis()).unwrap();
         let store: &dyn Store = store.as_ref();
+        // As `ops/sign_online.rs` does it.
         let done = update(store, |txn| {
             answer_once(txn, &used, wall, |_| {
                 let Secret(secret) = shelves.take(&id, &(), now).ok_or(Refused::Unknown)?;
+                failpoints.pass(Point::AgentOnlineUnsynced)?;
                 Ok([&[digest], secret.to_be_bytes().as_slice()].concat())
             })
+        });
+        let done = done.and_then(|done| {
+            failpoints.pass(Point::AgentOnlineSynced)?;
+            Ok(done)
         });
         match done {
             Ok((Once::Answer(bound), synced)) => {
@@ -166,6 +185,13 @@ impl Life {
             Ok((Once::OtherDigest(_), _)) => tally.other_digest += 1,
             Ok((Once::OtherRequest, _)) => panic!("a digest is one request here"),
             Err(Refused::Unknown) => {}
+            Err(Refused::Died) => {
+                match failpoints.died_at() {
+                    Some(Point::AgentOnlineSynced) => tally.synced += 1,
+                    _ => tally.unsynced += 1,
+                }
+                self.processes[at] = Process::start(self.processes[at].disk.clone());
+            }
             Err(Refused::Slot(SlotError::Store(error))) => {
                 assert!(error.is_fatal(), "{error}");
                 tally.crashed += 1;
@@ -186,10 +212,15 @@ fn one_presignature_gives_one_answer_in_a_thousand_lives() {
             life.step(&mut tally);
         }
     }
-    let Tally { made, again, other_digest, crashed } = tally;
-    for (what, times) in
-        [("made", made), ("again", again), ("other digest", other_digest), ("crashed", crashed)]
-    {
+    let Tally { made, again, other_digest, crashed, unsynced, synced } = tally;
+    for (what, times) in [
+        ("made", made),
+        ("again", again),
+        ("other digest", other_digest),
+        ("crashed", crashed),
+        ("unsynced", unsynced),
+        ("synced", synced),
+    ] {
         assert!(times >= usize::try_from(LIVES).unwrap() / 2, "{what}: {times}");
     }
 }

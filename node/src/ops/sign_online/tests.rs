@@ -72,8 +72,9 @@ impl Rig {
 
     /// A presignature, made for real, in the pools of both nodes.
     fn presign(&self) -> B256 {
-        let (eid, last_words) = self.last_words(&self.terms());
-        self.stock((eid, last_words), self.halves(eid))
+        let terms = self.terms();
+        let (eid, last_words) = self.last_words(&terms);
+        self.stock(&terms, (eid, last_words), self.halves(eid))
     }
 
     fn terms(&self) -> Terms {
@@ -89,12 +90,17 @@ impl Rig {
         halves.into_iter().map(|half| half.ok().unwrap()).collect()
     }
 
-    fn stock(&self, (eid, last_words): ([u8; 32], [LastWord; 2]), halves: Vec<Presignature>) -> B256 {
-        let (terms, id) = (self.terms(), B256::from(eid));
+    fn stock(
+        &self,
+        terms: &Terms,
+        (eid, last_words): ([u8; 32], [LastWord; 2]),
+        halves: Vec<Presignature>,
+    ) -> B256 {
+        let id = B256::from(eid);
         for ((node, half), last_word) in self.nodes.iter().zip(halves).zip(last_words) {
             let peer = NODES[1 - usize::from(node.role.index())].parse().unwrap();
             let boots = Boots { own: BOOT, peer, theirs: BOOT };
-            let binding = Binding::of(&terms).unwrap();
+            let binding = Binding::of(terms).unwrap();
             node.pool.put(id, Ready::new((binding, boots), "coordinator-1", (half, last_word)));
         }
         id

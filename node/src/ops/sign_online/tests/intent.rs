@@ -73,7 +73,8 @@ async fn with_a_presignature_every_field_of_the_intent_counts() {
     let halves = rig.halves([1; 32]);
     let presigned = || {
         let twins = halves.iter().map(fixtures::twin).collect();
-        rig.stock(rig.last_words(&rig.terms()), twins)
+        let terms = rig.terms();
+        rig.stock(&terms, rig.last_words(&terms), twins)
     };
     for (what, bend) in bends() {
         let id = presigned();

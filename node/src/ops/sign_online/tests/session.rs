@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::ops::half::Half;
 use crate::ops::sign;
 use crate::sessions::Event;
 
@@ -43,10 +44,34 @@ impl Rig {
         }
     }
 
+    /// Asks both in a session of its own, whose presignature is not computed in it: it is this one, made ahead.
+    pub(super) async fn in_a_session(
+        &self,
+        start: &v1::StartSign,
+        [agent, service]: [Presignature; 2],
+    ) -> [Said; 2] {
+        let nodes = &self.nodes;
+        let agent = async move |link: &mut Link| Box::pin(bring_in(&nodes[0], start, link, agent)).await;
+        let service = async move |link: &mut Link| Box::pin(bring_in(&nodes[1], start, link, service)).await;
+        session(agent, service).await
+    }
+
     /// The same of both nodes.
     pub(super) async fn both(&self, way: Way, start: &v1::StartSign) -> [Said; 2] {
         self.shown(way, [start.clone(), start.clone()]).await
     }
+}
+
+async fn bring_in(
+    node: &Arc<Node>,
+    start: &v1::StartSign,
+    link: &mut Link,
+    presignature: Presignature,
+) -> Said {
+    let request = Request::read(node, start.clone())?;
+    let digest = request.decoded.digest.read().cloned().unwrap();
+    let mut joined = link.agree(node, request.terms.clone()).await?;
+    sign::bring_in(node, request, &mut joined, Half::Read(Box::new(presignature), digest)).await
 }
 
 /// Plays a session to its end at both nodes. Where one of them leaves it with an error, the other is given up.
