@@ -193,6 +193,11 @@ pub(crate) fn from_failure(failure: v1::Failure) -> Refusal {
     }
 }
 
+/// Whether the connection ended before an answer came: of that the library says no more than that it does not know.
+fn broke_off(status: &Status) -> bool {
+    std::error::Error::source(status).is_some_and(|cause| cause.is::<tonic::transport::Error>())
+}
+
 fn from_code(status: &Status) -> Refusal {
     let words = status.message();
     match status.code() {
@@ -201,8 +206,10 @@ fn from_code(status: &Status) -> Refusal {
             format!("the coordinator does not let this certificate do that: {words}"),
         )
         .next(OTHER_ROLE),
-        Code::Unavailable => Refusal::unavailable(format!("the coordinator went away: {words}"))
-            .next("`quorate dev status` tells what is running"),
+        code if code == Code::Unavailable || broke_off(status) => {
+            Refusal::unavailable(format!("the coordinator went away: {words}"))
+                .next("`quorate dev status` tells what is running")
+        }
         Code::DeadlineExceeded | Code::Cancelled => {
             Refusal::new(Kind::Timeout, format!("no answer in time: {words}"))
                 .next("`quorate node list` tells who is attached; then try again")

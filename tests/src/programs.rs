@@ -16,7 +16,7 @@ pub fn programs() -> PathBuf {
         let packages =
             ["quorate-cli", "quorate-coordinator", "quorate-node"].map(|name| ["-p", name]).concat();
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--locked", "--features", "dev", "--target-dir"])
+            .args(["build", "--locked", "--features", "dev,failpoints", "--target-dir"])
             .arg(target.parent().unwrap())
             .args(packages)
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())

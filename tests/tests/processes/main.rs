@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod crashes;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,6 +21,15 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Less than the envelopes of one session: when so much has passed, both nodes are in the middle of it.
 const MIDDLE_BYTES: u64 = 20_000;
+
+const NO_POOLS: &str = "pools: {per_wallet: 0}\n";
+
+/// What was signed in all.
+#[derive(Clone, Copy)]
+struct Paid {
+    dollars: u64,
+    signatures: u64,
+}
 
 /// What a command came to.
 struct Ran {
@@ -52,51 +63,61 @@ impl Dev {
         let dev = Self { dir: TempDir::new().unwrap(), programs: programs() };
         dev.run(&["dev", "init"]).done();
         // Every signature by a session of its own, which is long enough to be killed in the middle.
-        let mut config = fs::read_to_string(dev.coordinator()).unwrap();
+        let mut config = fs::read_to_string(dev.config("coordinator-1")).unwrap();
         assert!(!config.contains("pools:"));
-        config.push_str("pools: {per_wallet: 0}\n");
-        fs::write(dev.coordinator(), config).unwrap();
+        config.push_str(NO_POOLS);
+        fs::write(dev.config("coordinator-1"), config).unwrap();
         dev.run(&["dev", "up"]).done();
         dev
     }
 
-    /// The coordinator's configuration.
-    fn coordinator(&self) -> PathBuf {
-        self.root().join("machines/coordinator-1/config.yaml")
+    /// A process's configuration.
+    fn config(&self, id: &str) -> PathBuf {
+        self.root().join("machines").join(id).join("config.yaml")
     }
 
     fn root(&self) -> PathBuf {
         self.dir.path().join("cluster")
     }
 
-    fn start(&self, args: &[&str]) -> Child {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(self.programs.join("quorate"));
         command.arg("--json").arg("--dir").arg(self.root()).args(args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn start(&self, args: &[&str]) -> Child {
+        self.command(args).spawn().unwrap()
     }
 
     fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.start(args))
     }
 
-    /// Asks for a payment in USDC: what [`transfer`] asks for, by the CLI's own arguments.
+    /// Asks for a payment in USDC whose nonce is its amount.
     fn pay(&self, to: Address, dollars: u64, key: &str) -> Child {
-        let (to, dollars) = (to.to_string(), dollars.to_string());
+        self.transfer(to, (dollars, dollars), key)
+    }
+
+    /// Asks for what [`transfer`] asks for, by the CLI's own arguments.
+    fn transfer(&self, to: Address, (dollars, nonce): (u64, u64), key: &str) -> Child {
+        let (to, dollars, nonce) = (to.to_string(), dollars.to_string(), nonce.to_string());
         let what = ["--wallet", "shopper", "--chain", "base-sepolia", "--asset", "USDC", "--to", &to];
         let fees =
             ["--max-fee-per-gas", "1000000000", "--max-priority-fee-per-gas", "1000000", "--gas", "65000"];
-        let how = ["--amount", &dollars, "--nonce", &dollars, "--idempotency-key", key];
+        let how = ["--amount", &dollars, "--nonce", &nonce, "--idempotency-key", key];
         self.start(&[&["sign", "transfer"][..], &what, &fees, &how].concat())
     }
 
-    /// Signs and applies that version of the wallet's policy, and answers its hash.
-    fn apply(&self, version: u64) -> Value {
+    /// Signs and applies that version of the wallet's policy, with more lines of rules, and answers its hash.
+    fn apply(&self, version: u64, lines: &str) -> Value {
         let policy = self.dir.path().join("policy.yaml");
         let rules = "chains: [base-sepolia]\n  per_transaction: [{asset: USDC, chain: base-sepolia, max: \"25.00\"}]\n  \
                      max_fee: [{chain: base-sepolia, max: \"0.002\"}]\n  recipients:";
         let body = format!(
             "policy: quorate/v1\ncluster: dev\nwallet: shopper\nversion: {version}\nrules:\n  {rules}\n    - {{address: \
-             \"{FRIEND}\", label: friend}}\n"
+             \"{FRIEND}\", label: friend}}\n{lines}"
         );
         fs::write(&policy, body).unwrap();
         let policy = policy.to_str().unwrap();
@@ -109,7 +130,7 @@ impl Dev {
         let create = ["wallet", "create", "--wallet", "shopper", "--agent", "shopper", "--group", "main"];
         let wallet = self.run(&create).done();
         assert_eq!((&wallet["state"], &wallet["attestations_checked"]), (&"active".into(), &true.into()));
-        self.apply(1);
+        self.apply(1, "");
         wallet["address"].as_str().unwrap().parse().unwrap()
     }
 
@@ -121,15 +142,20 @@ impl Dev {
 
     /// Bytes of envelopes the coordinator has relayed.
     fn relayed(&self) -> u64 {
-        let config = fs::read_to_string(self.coordinator()).unwrap();
+        self.metric("coordinator-1", "quorate_relay_bytes_total")
+    }
+
+    /// What a process's health endpoint says of `name`; 0 where it says nothing.
+    fn metric(&self, id: &str, name: &str) -> u64 {
+        let config = fs::read_to_string(self.config(id)).unwrap();
         let address = config.lines().find_map(|line| line.strip_prefix("health: ")).unwrap();
         let mut stream = TcpStream::connect(address.trim()).unwrap();
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        let count = answer.lines().find_map(|line| line.strip_prefix("quorate_relay_bytes_total "));
-        count.map_or(0, |count| count.trim().parse().unwrap())
+        let mut values = answer.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        values.next().map_or(0, |value| value.trim().parse().unwrap())
     }
 
     /// The processes that were started on this directory and still run.
@@ -154,10 +180,15 @@ impl Drop for Dev {
     }
 }
 
-/// Checks a signature over the very payment that was asked for with another library than the cluster's.
+/// [`check_transfer`] of what [`Dev::pay`] asks for.
 fn check(answer: &Value, wallet: Address, dollars: u64) {
+    check_transfer(answer, wallet, (dollars, dollars));
+}
+
+/// Checks a signature over the very payment that was asked for with another library than the cluster's.
+fn check_transfer(answer: &Value, wallet: Address, (dollars, nonce): (u64, u64)) {
     let bytes = |field: &str| hex::decode(answer[field].as_str().unwrap().trim_start_matches("0x")).unwrap();
-    let digest = quorate_intent::decode(&transfer(FRIEND, usdc(dollars), dollars)).unwrap().digest.digest();
+    let digest = quorate_intent::decode(&transfer(FRIEND, usdc(dollars), nonce)).unwrap().digest.digest();
     assert_eq!(B256::from_slice(&bytes("digest")), digest, "{answer}");
     assert_eq!(recover(&bytes("signature"), digest), wallet, "{answer}");
 }
@@ -184,8 +215,10 @@ fn a_cluster_of_processes_signs_denies_outlives_a_kill_and_goes_down() {
     history(&dev);
     twice_at_once(&dev, wallet);
     a_killed_node(&dev, wallet);
+    let signatures = crashes::at_every_failpoint(&dev, wallet, Paid { dollars: 12 + 5 + 7, signatures: 3 });
     dev.run(&["dev", "down"]).done();
     assert_eq!(dev.processes(), [], "a process is left");
+    crashes::contributed(&dev, signatures);
 }
 
 /// Whoever has an answer's receipt can have it proven by the running coordinator, and check the proof without it.
@@ -272,7 +305,7 @@ fn a_killed_node(dev: &Dev, wallet: Address) {
 /// Which versions were put in force, by whom and when, is on record.
 fn history(dev: &Dev) {
     let first = dev.run(&["policy", "show", "shopper"]).done()["hash"].clone();
-    let second = dev.apply(2);
+    let second = dev.apply(2, "");
     let told = dev.run(&["policy", "history", "shopper"]).done();
     let versions = told["versions"].as_array().unwrap();
     let hashes: Vec<_> = versions.iter().map(|version| (&version["version"], &version["hash"])).collect();
