@@ -41,6 +41,10 @@ fn bytes(
     check: impl FnOnce(&Metadata) -> Result<(), String>,
 ) -> Result<Zeroizing<Vec<u8>>, String> {
     let read = |error: std::io::Error| error.to_string();
+    // Before it is opened: a pipe under this name would wait for somebody to write into it.
+    if !std::fs::metadata(path).map_err(read)?.is_file() {
+        return Err("not a file".to_owned());
+    }
     let file = File::open(path).map_err(read)?;
     let meta = file.metadata().map_err(read)?;
     if !meta.is_file() || meta.len() > MAX_BYTES {

@@ -16,19 +16,19 @@ use zeroize::Zeroizing;
 const PLUGIN: &str = "AGE-PLUGIN-";
 
 /// Longest file of a secret, in bytes.
-const MAX_SECRET: u64 = 64 * 1024;
+const MAX_SECRET: usize = 64 * 1024;
 
 /// Reads a secret in a file: identities, or a token's PIN. Its text never grows, so that no copy is left behind.
 ///
 /// # Errors
 /// Where the file cannot be read, is no text, or is longer than 64 KiB.
 pub fn read_secret(path: &Path) -> io::Result<Zeroizing<String>> {
-    let file = File::open(path)?;
-    if file.metadata()?.len() > MAX_SECRET {
+    let mut text = Zeroizing::new(String::with_capacity(MAX_SECRET + 2));
+    // One more tells that there is more, of a pipe too.
+    File::open(path)?.take(MAX_SECRET as u64 + 1).read_to_string(&mut text)?;
+    if text.len() > MAX_SECRET {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {MAX_SECRET} bytes")));
     }
-    let mut text = Zeroizing::new(String::with_capacity(64 * 1024 + 1));
-    file.take(MAX_SECRET).read_to_string(&mut text)?;
     Ok(text)
 }
 
