@@ -19,6 +19,7 @@ use crate::link::{Link, Reply, Subject, quoted};
 use crate::node_logs;
 use crate::nodes::About;
 use crate::ops::apply_policy::DECIDERS;
+use crate::ops::refuse;
 use crate::pin::unseen;
 use crate::presence;
 use crate::push::Push;
@@ -198,7 +199,7 @@ pub(crate) async fn tell_missed(core: &Coordinator, link: &Link, version: u64) -
                 .collect::<Result<Vec<_>, OpError>>()
         });
         let wallets = read.await?;
-        let Some((last, ..)) = wallets.last() else { return Ok(()) };
+        let Some((last, ..)) = wallets.last() else { return refuse::tell_missed(core, link).await };
         after = last.key();
         for (wallet, policy, waiting) in wallets {
             tell_of_wallet(core, link, (&wallet, policy.as_ref(), waiting.as_ref())).await;

@@ -69,6 +69,8 @@ struct Claimed {
     decoded: Decoded,
     /// Where an earlier try at this very request stands.
     before: Option<State>,
+    /// Its hold, where there is one under its key.
+    held: Option<HeldRequest>,
 }
 
 /// One request, as it was read, with all that is on record about it.
@@ -113,19 +115,26 @@ impl Question {
         at_hand: impl FnOnce(&WalletRecord) -> Result<(), OpError>,
     ) -> Result<ControlFlow<Vec<u8>, Written>, OpError> {
         let wallet = self.parsed.wallet(txn, &self.request.wallet)?;
-        let Claimed { wallet, public_key, decoded, before } = match self.claimed(txn, wallet) {
+        let Claimed { wallet, public_key, decoded, before, held } = match self.claimed(txn, wallet) {
             Ok(ControlFlow::Continue(claimed)) => claimed,
             Ok(ControlFlow::Break(answer)) => return Ok(ControlFlow::Break(answer)),
             Err(error) => return self.refused(txn, error),
         };
         // Evaluate.
-        let matter = self.matter(txn, (&wallet, public_key), &decoded)?;
+        let matter = self.matter(txn, (&wallet, public_key), (&decoded, held))?;
         let approval = match self.evaluate(txn, &matter)? {
-            Decision::Allow(approval) => approval,
+            Decision::Allow(approval) => match self.no(&matter) {
+                None => approval,
+                Some(denial) => {
+                    self.forget(txn, &matter)?;
+                    return Ok(ControlFlow::Continue(self.denied(txn, &matter, &denial)?));
+                }
+            },
             Decision::Deny(denial) => {
-                let told = match self.may_wait(txn, &matter, denial)? {
-                    Ok(told) => told,
-                    Err(denial) => return Ok(ControlFlow::Continue(self.denied(txn, &matter, &denial)?)),
+                let told = match self.may_wait(txn, &matter, denial) {
+                    Ok(Ok(told)) => told,
+                    Ok(Err(denial)) => return Ok(ControlFlow::Continue(self.denied(txn, &matter, &denial)?)),
+                    Err(error) => return self.refused(txn, error),
                 };
                 let Told { waiting, policy_hash, begins, receipt } = told;
                 let (wallet, request) = (wallet.clone(), self.request);
@@ -150,16 +159,19 @@ impl Question {
     /// What the gate would answer now. Nothing is claimed, reserved or written, so it binds nobody.
     pub(crate) fn foretell(self, read: &dyn Read) -> Result<v1::Evaluation, OpError> {
         let wallet = self.parsed.wallet(read, &self.request.wallet)?;
-        let Claimed { wallet, public_key, decoded, .. } = match self.claimed(read, wallet)? {
+        let Claimed { wallet, public_key, decoded, held, .. } = match self.claimed(read, wallet)? {
             ControlFlow::Continue(claimed) => claimed,
             ControlFlow::Break(answer) => {
                 let answered = Verdict::Answered(repeat(&answer)?);
                 return Ok(v1::Evaluation { summary: String::new(), verdict: Some(answered) });
             }
         };
-        let matter = self.matter(read, (&wallet, public_key), &decoded)?;
+        let matter = self.matter(read, (&wallet, public_key), (&decoded, held))?;
         let verdict = match self.evaluate(read, &matter)? {
-            Decision::Allow(approval) => Verdict::Allowed(wire::allowed(&approval)),
+            Decision::Allow(approval) => match self.no(&matter) {
+                None => Verdict::Allowed(wire::allowed(&approval)),
+                Some(denial) => Verdict::Denied(wire::denial_to_pb(&denial)),
+            },
             Decision::Deny(denial) => self.would_wait(&matter, denial)?,
         };
         Ok(v1::Evaluation { summary: matter.summary, verdict: Some(verdict) })
@@ -179,18 +191,25 @@ impl Question {
             Claim::InFlight(state) => Some(state),
             Claim::Fresh => None,
         };
+        let held =
+            HeldRequest::find(read, &wallet.wallet, key)?.filter(|held| !held.lapsed(self.clock.now()));
+        // Whoever looks at what is on hold finds it under its key: no other payload takes that place.
+        if held.as_ref().is_some_and(|held| held.payload_hash != *payload_hash) {
+            return Err(LedgerError::Conflict.into());
+        }
         let Some(public_key) = wallet.born.as_ref().map(|born| born.public_key) else {
             let reason = "its key generation is not complete, it cannot sign yet";
             return Err(OpError::conflict("wallet", reason));
         };
         let decoded = quorate_intent::decode(&self.request.payload);
         let decoded = decoded.map_err(|error| OpError::invalid("payload", error))?;
-        Ok(ControlFlow::Continue(Claimed { wallet, public_key, decoded, before }))
+        Ok(ControlFlow::Continue(Claimed { wallet, public_key, decoded, before, held }))
     }
 
     /// Writes down what a wallet was asked for in vain, as much of it as there is room for.
     fn refused(&self, txn: &mut dyn Txn, error: OpError) -> Result<ControlFlow<Vec<u8>, Written>, OpError> {
-        if !matches!(error, OpError::Invalid { .. } | OpError::Conflict { .. }) {
+        use OpError::{Conflict, Invalid, Unavailable};
+        if !matches!(error, Invalid { .. } | Conflict { .. } | Unavailable { .. }) {
             return Err(error);
         }
         let room = self.refusals.take(self.request.wallet.clone(), self.clock.now());
@@ -210,7 +229,7 @@ impl Question {
         &self,
         txn: &dyn Read,
         (wallet, public_key): (&'a WalletRecord, PublicKey),
-        decoded: &'a Decoded,
+        (decoded, held): (&'a Decoded, Option<HeldRequest>),
     ) -> Result<Matter<'a>, OpError> {
         let (request, now, summary) = (&self.request, self.clock.now(), decoded.intent.summary());
         let policy = self.parsed.policy(txn, &wallet.wallet)?;
@@ -220,11 +239,7 @@ impl Question {
         let approval =
             approval.and_then(|(case, subject)| case.approved_for(self.pinned.manifest(), &subject, now));
         let standing = self.freezes.standing_over(&wallet.wallet, &wallet.agent, &decoded.intent);
-        let held = HeldRequest::find(txn, &request.wallet, &request.key)?;
-        // Somebody said no, and the caller has not heard of it yet.
-        let refused = held.as_ref().is_some_and(|held| held.refused.is_some());
-        let since = quorate_ledger::held_since(txn, &request.wallet, request.payload_hash, standing)?;
-        let held_since = since.filter(|_| !refused);
+        let held_since = quorate_ledger::held_since(txn, &request.wallet, request.payload_hash, standing)?;
         Ok(Matter {
             wallet,
             public_key,

@@ -32,13 +32,15 @@ impl Admitted {
             .field("session_eid", json!(hex::encode(&signed.session_eid)))
             .field("intent", wire::attestation_json(signed.intent.as_ref()));
         let (wallet, key) = (self.case().request().wallet.clone(), self.case().request().key.clone());
-        let now = core.clock.now();
+        let (now, payload_hash) = (core.clock.now(), self.case().request().payload_hash);
         let write = core.db.update(move |txn| {
             // The recorded answer names the entry, so that it is the same whenever it is given.
             let (receipt, head) = quorate_audit::append_named(txn, now, &event)?;
             let answer =
                 wire::signed(signed, v1::Receipt { sequence: head.sequence, hash: head.hash.to_vec() });
             let bytes = prost::Message::encode_to_vec(&answer);
+            // One hold, one signature.
+            quorate_ledger::end_hold(txn, &wallet, payload_hash)?;
             HeldRequest::forget(txn, &wallet, &key)?;
             Ok((quorate_ledger::finish(txn, &wallet, &key, &bytes, now)?, receipt, answer))
         });

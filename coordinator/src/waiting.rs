@@ -8,7 +8,7 @@ use quorate_types::{B256, Payload, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::OpError;
-use crate::records::{Record, delete, get, page, put, request_key, under};
+use crate::records::{Record, delete, get, put, request_key, under};
 
 /// Cases of one wallet at once, so that nobody fills the disk, or crowds out other wallets, by asking.
 const MAX_CASES: usize = 16;
@@ -37,19 +37,19 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
 }
 
-/// Forgets what of a wallet's is over. Whether there is room for one more then.
+/// Forgets what of a wallet's is over, and says which that was. Whether there is room for one more then.
 pub(crate) fn make_room<T: Record>(
     txn: &mut dyn Txn,
     wallet: &WalletId,
     most: usize,
     is_over: impl Fn(&T) -> bool,
-) -> Result<bool, OpError> {
+) -> Result<(bool, Vec<T>), OpError> {
     let records = under::<T>(txn, &request_key(wallet, ""), most.saturating_add(1))?;
     let (over, waiting): (Vec<T>, Vec<T>) = records.into_iter().partition(is_over);
     for record in &over {
         delete(txn, record)?;
     }
-    Ok(waiting.len() < most)
+    Ok((waiting.len() < most, over))
 }
 
 impl Record for Case {
@@ -69,17 +69,13 @@ impl Case {
         get::<Self>(read, &request_key(wallet, key.as_str()))
     }
 
-    /// Every case.
-    pub(crate) fn all(read: &dyn Read) -> Result<Vec<Self>, OpError> {
-        page::<Self>(read, &[], usize::MAX)
-    }
-
     /// Opens a case. Those that are over make room.
     ///
     /// # Errors
     /// Unavailable where too many wait.
     pub(crate) fn open(self, txn: &mut dyn Txn, now: UnixMillis) -> Result<Self, OpError> {
-        if !make_room::<Self>(txn, &self.wallet, MAX_CASES, |case| case.is_over(now))? {
+        let (room, _) = make_room::<Self>(txn, &self.wallet, MAX_CASES, |case| case.is_over(now))?;
+        if !room {
             let reason = format!("{MAX_CASES} requests of this wallet wait for approval already");
             return Err(OpError::Unavailable { reason, nodes: Vec::new() });
         }

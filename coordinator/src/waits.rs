@@ -2,7 +2,7 @@
 
 use quorate_approval::{ApprovalRequest, Nonce};
 use quorate_audit::PendingReceipt;
-use quorate_policy::{Denial, Hold, SignedPolicy, hold};
+use quorate_policy::{Denial, Hold, RuleFailure, SignedPolicy, codes, hold};
 use quorate_proto::v1;
 use quorate_proto::v1::evaluation::Verdict;
 use quorate_store::Txn;
@@ -39,20 +39,22 @@ impl Question {
         let mut begins = false;
         let waiting = match self.wait(matter, policy, &denial) {
             None => return Ok(Err(denial)),
-            Some(Wait::Over(over)) => {
-                match over {
-                    Over::Case(case) => case.close(txn)?,
-                    Over::Hold(_) => HeldRequest::forget(txn, &self.request.wallet, &self.request.key)?,
-                }
-                return Ok(Err(for_good(denial, over.refused())));
+            Some(Wait::Over(refused)) => {
+                self.forget(txn, matter)?;
+                return Ok(Err(for_good(denial, refused)));
             }
             Some(Wait::Hold(hold)) => {
+                // Policy asked people before, and asks nobody any more.
+                if let Some(case) = &matter.case {
+                    case.close(txn)?;
+                }
                 begins = matter.held_since != Some(hold.since);
+                // First: none begins that nobody could find.
+                self.keep(txn, matter, hold)?;
                 if begins {
                     let (wallet, payload_hash) = (&self.request.wallet, self.request.payload_hash);
                     quorate_ledger::hold(txn, wallet, payload_hash, (hold.since, matter.standing))?;
                 }
-                self.keep(txn, matter, hold)?;
                 on_hold(&denial, hold)
             }
             Some(Wait::People(case)) => {
@@ -76,7 +78,7 @@ impl Question {
         let Some(policy) = matter.policy.as_deref() else { return denied(denial) };
         Ok(Verdict::Waiting(match self.wait(matter, policy, &denial) {
             None => return denied(denial),
-            Some(Wait::Over(over)) => return denied(for_good(denial, over.refused())),
+            Some(Wait::Over(refused)) => return denied(for_good(denial, refused)),
             Some(Wait::Hold(hold)) => on_hold(&denial, hold),
             Some(Wait::People(Some(case))) => before_people(&denial, case.clone()),
             Some(Wait::People(None)) => {
@@ -92,14 +94,44 @@ impl Question {
             return None;
         }
         if let Some(over) = matter.case.as_ref().filter(|case| case.is_over(matter.now)) {
-            return Some(Wait::Over(Over::Case(over)));
+            return Some(Wait::Over(over.refused.as_ref()));
         }
         if let Some(hold) = hold(policy.policy(), &self.facts(matter)) {
-            let refused = matter.held.as_ref().filter(|held| held.refused.is_some());
-            return Some(refused.map_or(Wait::Hold(hold), |held| Wait::Over(Over::Hold(held))));
+            let refused = matter.refused();
+            return Some(refused.map_or(Wait::Hold(hold), |refused| Wait::Over(Some(refused))));
         }
         let subject = self.subject(policy, &matter.summary);
         Some(Wait::People(matter.case.as_ref().filter(|case| case.is_about(&subject))))
+    }
+
+    /// A no that was not told yet, where policy would let the request pass by now. It is told before anything is signed.
+    pub(crate) fn no(&self, matter: &Matter<'_>) -> Option<Denial> {
+        let refused = matter.refused()?;
+        let failure = RuleFailure {
+            rule: codes::APPROVAL.to_owned(),
+            reason: no(refused),
+            limit: "nothing that somebody said no to".to_owned(),
+            used: None,
+            requested: matter.summary.clone(),
+            resets_at_ms: None,
+        };
+        Some(Denial {
+            policy_hash: matter.policy.as_deref().map(SignedPolicy::hash),
+            failures: vec![failure],
+        })
+    }
+
+    /// Forgets what was told: a no, or that nobody said anything in time.
+    pub(crate) fn forget(&self, txn: &mut dyn Txn, matter: &Matter<'_>) -> Result<(), OpError> {
+        if let Some(case) = matter.case.as_ref().filter(|case| case.is_over(matter.now)) {
+            case.close(txn)?;
+        }
+        match &matter.held {
+            Some(held) if held.refused.is_some() => {
+                HeldRequest::forget(txn, &self.request.wallet, &self.request.key)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Keeps under which key it is on hold, where that is not known yet.
@@ -110,6 +142,7 @@ impl Question {
             key: request.key.to_string(),
             payload: request.payload.clone(),
             payload_hash: request.payload_hash,
+            summary: matter.summary.clone(),
             since: hold.since,
             until: hold.until,
             refused: None,
@@ -152,27 +185,11 @@ impl Question {
 
 /// What a request waits for, where nothing but time or people stands against it.
 enum Wait<'a> {
-    /// Nothing any more.
-    Over(Over<'a>),
+    /// Nothing any more: somebody said no, or nobody anything in time.
+    Over(Option<&'a Refused>),
     Hold(Hold),
     /// Approvers, who were asked about just this, or are to be.
     People(Option<&'a Case>),
-}
-
-/// What was waited for in vain. It is told once, and forgotten.
-enum Over<'a> {
-    Case(&'a Case),
-    Hold(&'a HeldRequest),
-}
-
-impl Over<'_> {
-    /// Who said no, and why; none where nobody said anything in time.
-    fn refused(&self) -> Option<&Refused> {
-        match self {
-            Self::Case(case) => case.refused.as_ref(),
-            Self::Hold(held) => held.refused.as_ref(),
-        }
-    }
 }
 
 fn on_hold(denial: &Denial, hold: Hold) -> v1::Waiting {
@@ -193,9 +210,21 @@ fn missing(denial: &Denial) -> v1::Waiting {
 fn for_good(mut denial: Denial, refused: Option<&Refused>) -> Denial {
     for failure in &mut denial.failures {
         failure.reason = match refused {
-            Some(refused) => format!("{} refused it: {}", refused.by, refused.reason),
+            Some(refused) => no(refused),
             None => "not enough people approved it in time".to_owned(),
         };
     }
     denial
+}
+
+fn no(refused: &Refused) -> String {
+    format!("{} refused it: {}", refused.by, refused.reason)
+}
+
+impl Matter<'_> {
+    /// Who said no to the request, where nobody was told of it yet.
+    pub(crate) fn refused(&self) -> Option<&Refused> {
+        let of_the_case = self.case.as_ref().and_then(|case| case.refused.as_ref());
+        of_the_case.or_else(|| self.held.as_ref()?.refused.as_ref())
+    }
 }

@@ -171,6 +171,7 @@ fn build(config: &Config, clock: Arc<dyn Clock>, fatal: Fatal) -> Result<Arc<Nod
         restored: Restored::load(Arc::clone(&store))?,
         own_log: OwnLog::load(&*store)?,
         attempts: Quota::default(),
+        ended_holds: Quota::default(),
         primes: primes(config, &store)?,
         maths: Maths::new(config.threads.maths).map_err(threads)?,
         background: Maths::background(config.threads.presign).map_err(threads)?,

@@ -45,6 +45,8 @@ pub(crate) struct Node {
     pub(crate) own_log: OwnLog,
     /// How much is written down of what comes to nothing.
     pub(crate) attempts: Quota<Option<WalletId>>,
+    /// How many holds of late ended by a no.
+    pub(crate) ended_holds: Quota<WalletId>,
     /// Shares and auxiliary info.
     pub(crate) vault: Vault,
     /// Where a cold node's shares go.

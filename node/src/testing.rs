@@ -174,6 +174,7 @@ impl Cluster {
             restored: Restored::load(Arc::clone(&store)).unwrap(),
             own_log: OwnLog::load(&*store).unwrap(),
             attempts: Quota::default(),
+            ended_holds: Quota::default(),
             vault: Vault::new(Arc::clone(&store), role, Moduli::Dev),
             cold: Cold::new(None),
             primes: PrimesPool::dev(role.index()),

@@ -110,7 +110,10 @@ async fn what_people_refuse_is_denied_once_and_may_be_asked_again() {
     assert!(denial.failures[0].reason.contains("we know no such shop"), "{denial:?}");
     let again = waits(&cluster, &payload, "k").await;
     assert_ne!(again.approval, first.approval, "people are asked anew");
-    assert_eq!(people.list_approvals(v1::ListApprovalsRequest {}).await.unwrap().into_inner().cases.len(), 1);
+    assert_eq!(
+        people.list_approvals(v1::ListApprovalsRequest::default()).await.unwrap().into_inner().cases.len(),
+        1
+    );
 }
 
 /// The service node's hold runs by its own clock, from when it heard of the request: a coordinator that says nothing of
@@ -163,7 +166,7 @@ async fn a_hold_that_is_refused_has_ended_at_the_service_node_too() {
         idempotency_key: "held".to_owned(),
         reason: "we know no such shop".to_owned(),
     };
-    let listed = people.list_approvals(v1::ListApprovalsRequest {}).await.unwrap().into_inner().cases;
+    let listed = people.list_approvals(v1::ListApprovalsRequest::default()).await.unwrap().into_inner().cases;
     assert_eq!((listed[0].state(), listed[0].expires_at_ms), (State::OnHold, first.until_ms));
     assert!(listed[0].summary.contains("5 USDC") && listed[0].payload.is_none(), "{listed:?}");
     assert_eq!(people.refuse(refuse).await.unwrap().into_inner().state(), State::Refused);
@@ -171,7 +174,10 @@ async fn a_hold_that_is_refused_has_ended_at_the_service_node_too() {
         panic!("not denied")
     };
     assert!(denial.failures[0].reason.contains("refused it: we know no such shop"), "{denial:?}");
-    assert_eq!(people.list_approvals(v1::ListApprovalsRequest {}).await.unwrap().into_inner().cases, []);
+    assert_eq!(
+        people.list_approvals(v1::ListApprovalsRequest::default()).await.unwrap().into_inner().cases,
+        []
+    );
 
     // What nodes are told they take in one after the other: with the next policy in force, they have taken in this.
     let policy = cluster.world.policy(&with_limits(3, TIERS));

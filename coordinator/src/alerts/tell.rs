@@ -33,8 +33,12 @@ impl Teller {
             Kind::Signed => admitted,
             _ => None,
         };
-        let request =
-            about.and_then(|entry| entry.fields.get("payload_hash")?.as_str().map(ToOwned::to_owned));
+        // Asked again it is the same; one that began again, after a no or a freeze, is another.
+        let request = about.and_then(|entry| {
+            let payload_hash = entry.fields.get("payload_hash")?.as_str()?;
+            let until = entry.fields.get("until_ms").and_then(Value::as_u64).unwrap_or_default();
+            Some(format!("{payload_hash} {until}"))
+        });
         Some(Alert {
             id: format!("{}/{}/{}", self.cluster, self.coordinator, entry.sequence),
             kind,
@@ -205,6 +209,20 @@ mod tests {
         }
         let text = told_of(&[denied(&["recipients"])]).remove(0).unwrap().json().unwrap();
         assert!(!text.contains("canary"), "{text}");
+    }
+
+    /// Or whoever begins one again while the alert of the first is fresh would have it run unheard.
+    #[test]
+    fn a_hold_that_begins_again_is_another() {
+        let held = |until: u64| {
+            let event =
+                Event::new("sign.waiting").wallet(&"w".parse().unwrap()).field("payload_hash", json!("0x01"));
+            event.field("tier", json!("delay")).field("until_ms", json!(until))
+        };
+        let told = told_of(&[held(120_000), held(120_000), held(180_000)]);
+        let requests: Vec<_> = told.into_iter().map(|alert| alert.unwrap().request.unwrap()).collect();
+        assert_eq!(requests[0], requests[1], "asked again it is the same");
+        assert_ne!(requests[0], requests[2]);
     }
 
     #[test]

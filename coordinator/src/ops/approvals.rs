@@ -1,6 +1,8 @@
 //! What waits for people: told to them, and their answers taken in. Whether enough of them said yes is for policy to say,
 //! here when the signature is asked for again, and on each node.
 
+use std::collections::BTreeMap;
+
 use quorate_approval::SignedApproval;
 use quorate_audit::Event;
 use quorate_ledger::IdempotencyKey;
@@ -13,7 +15,8 @@ use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::holds::HeldRequest;
-use crate::records::put;
+use crate::ops::wallets::page_size;
+use crate::records::{Record, page, put, request_key};
 use crate::waiting::{Case, Refused};
 
 /// Which request.
@@ -30,11 +33,29 @@ pub(crate) enum Waits {
     ForTime(HeldRequest),
 }
 
-/// Every request on record that waits.
-pub(crate) async fn list_approvals(core: &Coordinator) -> Result<Vec<Waits>, OpError> {
-    let read = core.db.read(|read| {
-        let (cases, held) = (Case::all(read)?, HeldRequest::all(read)?);
-        Ok(cases.into_iter().map(Waits::ForPeople).chain(held.into_iter().map(Waits::ForTime)).collect())
+/// A page of the requests that wait, in the order of wallets and keys, after one of them. Whether there are more.
+pub(crate) async fn list_approvals(
+    core: &Coordinator,
+    asked: u32,
+    after: Option<Name>,
+) -> Result<(Vec<Waits>, bool), OpError> {
+    let (size, now) = (page_size(asked)?, core.clock.now());
+    let read = core.db.read(move |read| {
+        let after = after.map(|name| request_key(&name.wallet, name.key.as_str())).unwrap_or_default();
+        let (cases, held) =
+            (page::<Case>(read, &after, size + 1)?, page::<HeldRequest>(read, &after, size + 1)?);
+        let mut all = BTreeMap::new();
+        for held in held {
+            all.insert(held.key(), Waits::ForTime(held));
+        }
+        for case in cases {
+            // As [`Name::find`] has it.
+            if !case.is_over(now) || !all.contains_key(&case.key()) {
+                all.insert(case.key(), Waits::ForPeople(case));
+            }
+        }
+        let more = all.len() > size;
+        Ok((all.into_values().take(size).collect(), more))
     });
     read.await
 }
@@ -47,7 +68,7 @@ pub(crate) async fn get_approval(core: &Coordinator, name: Name) -> Result<Waits
 
 impl Name {
     /// What it waits for: for people, unless there they were asked in vain and time is what is left.
-    pub(super) fn find(&self, read: &dyn Read, now: UnixMillis) -> Result<Option<Waits>, OpError> {
+    pub(crate) fn find(&self, read: &dyn Read, now: UnixMillis) -> Result<Option<Waits>, OpError> {
         let case = Case::find(read, &self.wallet, &self.key)?;
         if let Some(case) = case.as_ref().filter(|case| !case.is_over(now)) {
             return Ok(Some(Waits::ForPeople(case.clone())));

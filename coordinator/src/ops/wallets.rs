@@ -22,18 +22,26 @@ pub(crate) async fn get_wallet(core: &Coordinator, wallet: WalletId) -> Result<v
     read.await
 }
 
+/// How many a page holds where so many are asked for.
+///
+/// # Errors
+/// Invalid where that is too many.
+pub(crate) fn page_size(asked: u32) -> Result<usize, OpError> {
+    let size = match asked {
+        0 => DEFAULT_PAGE,
+        1..=LARGEST_PAGE => asked,
+        _ => return Err(OpError::invalid("page_size", format!("at most {LARGEST_PAGE}"))),
+    };
+    Ok(usize::try_from(size).unwrap_or(usize::MAX))
+}
+
 /// A page of wallets in the order of their names.
 pub(crate) async fn list_wallets(
     core: &Coordinator,
     page_size: u32,
     after: Option<WalletId>,
 ) -> Result<v1::ListWalletsResponse, OpError> {
-    let size = match page_size {
-        0 => DEFAULT_PAGE,
-        1..=LARGEST_PAGE => page_size,
-        _ => return Err(OpError::invalid("page_size", format!("at most {LARGEST_PAGE}"))),
-    };
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let size = self::page_size(page_size)?;
     let read = core.db.read(move |read| {
         let after = after.map(|wallet| wallet.as_str().as_bytes().to_vec()).unwrap_or_default();
         // One more than asked for tells whether this is the last page.

@@ -17,11 +17,10 @@ use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::feed::{Feed, HEARTBEAT, LONGEST, Lost, Reading};
-use crate::holds::HeldRequest;
+use crate::ops::approvals::{Name as Waiting, Waits};
 use crate::ops::sign::repeat;
 use crate::signings::{Answer, Name};
 use crate::status::failure;
-use crate::waiting::Case;
 
 /// After something was written, how long more is waited for.
 const GATHER: Duration = Duration::from_millis(200);
@@ -139,10 +138,15 @@ fn on_record(
         Some(State::Reserved | State::Releasing) => return Ok(state(Told::Running)),
         Some(State::Void) | None => {}
     }
-    let Some(case) = Case::find(read, wallet, key)? else {
-        let Some(held) = HeldRequest::find(read, wallet, key)? else { return Ok(None) };
-        let waiting = v1::Waiting { tier: "delay".to_owned(), until_ms: held.until, ..Default::default() };
-        return Ok(Some(waits(waiting, now, held.refused.is_some())));
+    let name = Waiting { wallet: wallet.clone(), key: key.clone() };
+    let case = match name.find(read, now)? {
+        None => return Ok(None),
+        Some(Waits::ForPeople(case)) => case,
+        Some(Waits::ForTime(held)) => {
+            let waiting =
+                v1::Waiting { tier: "delay".to_owned(), until_ms: held.until, ..Default::default() };
+            return Ok(Some(waits(waiting, now, held.refused.is_some())));
+        }
     };
     // Asked again, a case that is over is told, and a case that was approved is signed.
     let approved = || case.approved(manifest).map_or(0, |approved| approved.approvers().len());

@@ -10,7 +10,7 @@ use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::holds::HeldRequest;
 use crate::ops::approvals::{Name, Waits, approve, get_approval, list_approvals};
-use crate::ops::refuse::refuse;
+use crate::ops::refuse::{Said, refuse};
 use crate::status::status;
 use crate::waiting::Case;
 use crate::wire::{document_from_pb, document_to_pb};
@@ -21,13 +21,20 @@ pub(crate) struct Approvals(pub(crate) Arc<Coordinator>);
 impl ApprovalService for Approvals {
     async fn list_approvals(
         &self,
-        _: Request<v1::ListApprovalsRequest>,
+        request: Request<v1::ListApprovalsRequest>,
     ) -> Result<Response<v1::ListApprovalsResponse>, Status> {
-        let cases = list_approvals(&self.0).await.map_err(|error| status(&error))?;
+        let v1::ListApprovalsRequest { page_size, after_wallet, after_idempotency_key } =
+            request.into_inner();
+        let page = async {
+            let first = after_wallet.is_empty() && after_idempotency_key.is_empty();
+            let after = if first { None } else { Some(name_after(&after_wallet, &after_idempotency_key)?) };
+            list_approvals(&self.0, page_size, after).await
+        };
+        let (cases, more) = page.await.map_err(|error| status(&error))?;
         // A list is for choosing; what is asked is for `GetApproval` to tell, payload and all.
         let brief = |waits: &Waits| v1::ApprovalCase { payload: None, ..waits_to_pb(&self.0, waits) };
         let cases = cases.iter().map(brief).collect();
-        Ok(Response::new(v1::ListApprovalsResponse { cases }))
+        Ok(Response::new(v1::ListApprovalsResponse { cases, more }))
     }
 
     async fn get_approval(
@@ -59,13 +66,18 @@ impl ApprovalService for Approvals {
     ) -> Result<Response<v1::ApprovalCase>, Status> {
         let caller = Caller::of(&request)?;
         let v1::RefuseRequest { wallet, idempotency_key, reason } = request.into_inner();
-        let waits = async {
+        let said = async {
             let said = (name(&wallet, &idempotency_key)?, reason);
             let core = self.0.clone();
             self.0.to_the_end(async move { refuse(&core, caller, said).await }).await
         };
-        waits.await.map(|waits| Response::new(waits_to_pb(&self.0, &waits))).map_err(|error| status(&error))
+        let Said { waits, may_be_late } = said.await.map_err(|error| status(&error))?;
+        Ok(Response::new(v1::ApprovalCase { may_be_late, ..waits_to_pb(&self.0, &waits) }))
     }
+}
+
+fn name_after(wallet: &str, key: &str) -> Result<Name, FieldError> {
+    Ok(Name { wallet: required("after_wallet", wallet)?, key: required("after_idempotency_key", key)? })
 }
 
 fn name(wallet: &str, key: &str) -> Result<Name, FieldError> {
@@ -82,7 +94,6 @@ fn waits_to_pb(core: &Coordinator, waits: &Waits) -> v1::ApprovalCase {
 fn held_to_pb(held: &HeldRequest) -> v1::ApprovalCase {
     let refused = held.refused.clone();
     let state = if refused.is_some() { State::Refused } else { State::OnHold };
-    let decoded = quorate_intent::decode(&held.payload);
     v1::ApprovalCase {
         wallet: held.wallet.to_string(),
         idempotency_key: held.key.clone(),
@@ -90,7 +101,7 @@ fn held_to_pb(held: &HeldRequest) -> v1::ApprovalCase {
         payload: Some(payload_to_pb(&held.payload)),
         asked_at_ms: held.since,
         expires_at_ms: held.until,
-        summary: decoded.map(|decoded| decoded.intent.summary()).unwrap_or_default(),
+        summary: held.summary.clone(),
         refused_by: refused.as_ref().map(|refused| refused.by.clone()).unwrap_or_default(),
         reason: refused.map(|refused| refused.reason).unwrap_or_default(),
         ..Default::default()
@@ -124,5 +135,6 @@ fn case_to_pb(core: &Coordinator, case: &Case) -> v1::ApprovalCase {
         refused_by: refused.as_ref().map(|refused| refused.by.clone()).unwrap_or_default(),
         reason: refused.map(|refused| refused.reason).unwrap_or_default(),
         summary: String::new(),
+        may_be_late: false,
     }
 }

@@ -14,19 +14,21 @@ use quorate_proto::v1::session_failure::Fault;
 use quorate_proto::v1::signing_event::State as Signing;
 use quorate_store::update;
 use quorate_transport::PeerRole;
+use quorate_types::{Clock, Role};
 use tokio::time::timeout;
 use tonic::Request;
 
 use super::fake::{Does, Fake};
 use super::rig::{
-    PAYEE, Rig, SMALL, START, anne, caller, denial_of, payment, policy_record, policy_with, signature_of,
-    waiting_of,
+    PAYEE, Rig, SMALL, START, anne, caller, denial_of, node, payment, policy_record, policy_with,
+    signature_of, waiting_of,
 };
+use crate::attach::tell_missed;
 use crate::error::OpError;
 use crate::holds::MAX_HOLDS;
 use crate::ops::apply_freeze::apply_freeze;
-use crate::ops::approvals::{Name, Waits, approve};
-use crate::ops::refuse::refuse;
+use crate::ops::approvals::{Name, Waits, approve, list_approvals};
+use crate::ops::refuse::{Said, refuse};
 use crate::ops::watch_signing::watch_signing;
 use crate::records::put;
 use crate::server::approvals::Approvals;
@@ -54,7 +56,7 @@ impl Rig {
 
     async fn states(&self) -> Vec<(String, State)> {
         let approvals = Approvals(Arc::clone(&self.core));
-        let list = approvals.list_approvals(Request::new(v1::ListApprovalsRequest {}));
+        let list = approvals.list_approvals(Request::new(v1::ListApprovalsRequest::default()));
         let cases = list.await.unwrap().into_inner().cases;
         cases.iter().map(|case| (case.idempotency_key.clone(), case.state())).collect()
     }
@@ -65,7 +67,7 @@ impl Rig {
         approve(&self.core, caller(PeerRole::Approver), (name(key), document)).await.map(drop)
     }
 
-    async fn refuse(&self, key: &str) -> Result<Waits, OpError> {
+    async fn refuse(&self, key: &str) -> Result<Said, OpError> {
         let said = (name(key), "we know no such shop".to_owned());
         refuse(&self.core, caller(PeerRole::Approver), said).await
     }
@@ -170,11 +172,11 @@ async fn an_approved_case_denies_too_once_its_time_is_over() {
 }
 
 /// Every payment is on hold for a minute.
+const HOLD: &str = "  tiers: [{asset: native, chain: base-sepolia, delay: \"0.01\", delay_s: 60}]\n  approval: {threshold: 1, \
+                    approvers: [anne], timeout_s: 600}\n";
+
 fn held() -> Rig {
-    tiers(
-        "  tiers: [{asset: native, chain: base-sepolia, delay: \"0.01\", delay_s: 60}]\n  approval: {threshold: 1, \
-         approvers: [anne], timeout_s: 600}\n",
-    )
+    tiers(HOLD)
 }
 
 async fn order(rig: &Rig, scope: &str, sequence: u64, action: &str) {
@@ -237,7 +239,8 @@ async fn a_hold_somebody_says_no_to_denies_once_and_begins_again() {
         let rig = rig.restarted();
         let (agent, service) = rig.attach_signers(&[], &[]);
         rig.clock.advance(after);
-        assert!(matches!(rig.refuse("k").await, Ok(Waits::ForTime(_))));
+        let said = rig.refuse("k").await.unwrap();
+        assert!(matches!(said.waits, Waits::ForTime(_)) && !said.may_be_late);
         told(&service, "end of a hold of w").await;
         assert!(!agent.documents().iter().any(|told| told.contains("hold")));
         assert!(conflict(rig.refuse("k").await).ends_with("refused it already"));
@@ -261,7 +264,7 @@ async fn a_hold_somebody_says_no_to_denies_once_and_begins_again() {
         rig.clock.advance(1);
         signature_of(&rig.sign("k", payment(SMALL, PAYEE)).await.unwrap());
         assert_eq!(rig.states().await, []);
-        assert!(conflict(rig.refuse("k").await).contains("is being signed, or was"));
+        assert!(conflict(rig.refuse("k").await).contains("it was signed"));
         let kinds = rig.audit();
         assert_eq!(kinds.iter().filter(|kind| *kind == "hold.refused").count(), 1);
     }
@@ -282,6 +285,150 @@ async fn what_was_not_signed_in_the_end_can_still_be_refused() {
     assert_eq!(rig.denied("k").await.len(), 1);
     assert_eq!(rig.waits("k").await.until_ms, START + 120_000);
     assert_eq!(agent.sessions(), 1);
+}
+
+/// Otherwise a second payload under the key would hide the first, whose hold goes on.
+#[tokio::test]
+async fn no_other_payload_takes_the_place_of_one_on_hold() {
+    let rig = held();
+    let _nodes = rig.attach_signers(&[], &[]);
+    rig.waits("k").await;
+    let other = async || rig.sign("k", payment(SMALL + 1, PAYEE)).await;
+    assert!(matches!(other().await, Err(OpError::Conflict { field: "idempotency_key", .. })));
+    assert_eq!(rig.last().kind, "sign.refused");
+    rig.refuse("k").await.unwrap();
+    assert!(
+        matches!(other().await, Err(OpError::Conflict { .. })),
+        "nor is it told what was said of the first"
+    );
+    assert_eq!(rig.denied("k").await.len(), 1);
+    waiting_of(&other().await.unwrap());
+    // What nobody asked for again for more than a day holds no place.
+    rig.clock.advance(60_000 + 24 * 60 * 60 * 1000 + 1);
+    assert_eq!(rig.waits("k").await.tier, "delay");
+}
+
+/// Whoever said no to the request said it, whatever policy asks for by now.
+#[tokio::test]
+async fn a_no_outlasts_a_change_of_policy() {
+    let put_in_force = |rig: &Rig, lines: &str| {
+        let policy = policy_record(policy_with(3, "0.01", lines));
+        let _synced = update(rig.store.as_ref(), |txn| put(txn, &policy)).unwrap();
+    };
+    // On hold, refused, and allowed at once by then.
+    let rig = held();
+    let (agent, _service) = rig.attach_signers(&[], &[]);
+    rig.waits("k").await;
+    rig.refuse("k").await.unwrap();
+    put_in_force(&rig, &HOLD.replace("delay: \"0.01\", delay_s: 60", "instant: \"0.01\""));
+    let foretold = rig.evaluate("k").await;
+    assert_eq!(foretold, rig.denied("k").await);
+    assert!(foretold[0].ends_with("refused it: we know no such shop"), "{foretold:?}");
+    assert_eq!(agent.sessions(), 0);
+    signature_of(&rig.sign("k", payment(SMALL, PAYEE)).await.unwrap());
+
+    // Before people, who are not asked any more: what is refused is the hold.
+    let rig = people();
+    let (agent, _service) = rig.attach_signers(&[], &[]);
+    assert_eq!(rig.waits("k").await.tier, "approval");
+    put_in_force(&rig, HOLD);
+    assert_eq!(rig.waits("k").await.tier, "delay");
+    assert_eq!(rig.states().await, at("k", State::OnHold));
+    rig.refuse("k").await.unwrap();
+    rig.clock.advance(60_000);
+    assert_eq!(rig.denied("k").await.len(), 1);
+    assert_eq!((rig.waits("k").await.until_ms, agent.sessions()), (START + 120_000, 0));
+}
+
+/// A request nobody knows the end of may be signed yet: that is when people want to stop it.
+#[tokio::test]
+async fn what_is_under_way_without_word_is_refused_and_said_to_be_late() {
+    let rig = held();
+    let (_agent, _service) = rig.attach_signers(&[], &[Does::Vanishes]);
+    rig.waits("k").await;
+    rig.waits("l").await;
+    rig.clock.advance(60_000);
+    rig.sign("k", payment(SMALL, PAYEE)).await.unwrap_err();
+    assert_eq!(rig.entry("k").unwrap().state, LedgerState::Releasing);
+    let sibling = rig.refuse("l").await.unwrap();
+    assert!(sibling.may_be_late, "the same payload is under way under another key");
+    let said = rig.refuse("k").await.unwrap();
+    assert!(said.may_be_late);
+    let (agent, _service) = rig.attach_signers(&[], &[]);
+    let reasons = rig.denied("k").await;
+    assert!(reasons[0].ends_with("refused it: we know no such shop"), "{reasons:?}");
+    assert_eq!((rig.waits("k").await.until_ms, agent.sessions()), (START + 120_000, 0));
+}
+
+/// One hold, one signature: what is left of it under other keys is over, and says so.
+#[tokio::test]
+async fn a_no_that_comes_after_the_payload_was_signed_says_so() {
+    let rig = held();
+    let _nodes = rig.attach_signers(&[], &[]);
+    rig.waits("k").await;
+    rig.waits("l").await;
+    rig.clock.advance(60_000);
+    signature_of(&rig.sign("l", payment(SMALL, PAYEE)).await.unwrap());
+    assert!(rig.refuse("k").await.unwrap().may_be_late);
+    assert!(conflict(rig.refuse("l").await).contains("it was signed"));
+}
+
+/// A longer hold by a later policy outlives what was kept of the shorter one: whatever drops that ends the hold.
+#[tokio::test]
+async fn no_hold_goes_on_that_nobody_can_find() {
+    let rig = held();
+    let _nodes = rig.attach_signers(&[], &[]);
+    rig.waits("k").await;
+    let longer = HOLD.replace("delay_s: 60", "delay_s: 604800");
+    let policy = policy_record(policy_with(3, "0.01", &longer));
+    let _synced = update(rig.store.as_ref(), |txn| put(txn, &policy)).unwrap();
+    rig.clock.advance(25 * 60 * 60 * 1000);
+    // Its place is taken by another payload.
+    let other = rig.sign("k", payment(SMALL + 1, PAYEE)).await.unwrap();
+    assert_eq!(waiting_of(&other).tier, "delay");
+    rig.clock.advance(604_800_000 - 1);
+    let again = waiting_of(&rig.sign("fresh", payment(SMALL, PAYEE)).await.unwrap());
+    assert_eq!(again.until_ms, rig.clock.now() + 604_800_000, "it begins again, and is listed");
+}
+
+/// A service node that was away hears of it when it is back.
+#[tokio::test]
+async fn a_node_that_was_away_is_told_what_was_refused() {
+    let rig = held();
+    rig.waits("k").await;
+    rig.waits("l").await;
+    rig.refuse("k").await.unwrap();
+    let service = rig.attach(Role::Service, &[]);
+    let link = rig.core.nodes.link(&node(Role::Service)).unwrap();
+    tell_missed(&rig.core, &link, 1).await.unwrap();
+    told(&service, "end of a hold of w").await;
+    let agent = rig.attach(Role::Agent, &[]);
+    let link = rig.core.nodes.link(&node(Role::Agent)).unwrap();
+    tell_missed(&rig.core, &link, 1).await.unwrap();
+    told(&agent, "policy").await;
+    assert!(!agent.documents().iter().any(|told| told.contains("hold")));
+}
+
+#[tokio::test]
+async fn what_waits_is_listed_page_by_page() {
+    let rig = held();
+    for number in 0..5 {
+        rig.sign(&format!("k{number}"), payment(number + 1, PAYEE)).await.unwrap();
+    }
+    let list = async |page_size, after: &str| {
+        let after = if after.is_empty() { None } else { Some(name(after)) };
+        let (waits, more) = list_approvals(&rig.core, page_size, after).await?;
+        let keys = waits.into_iter().map(|waits| match waits {
+            Waits::ForTime(held) => held.key,
+            Waits::ForPeople(case) => case.key,
+        });
+        Ok::<_, OpError>((keys.collect::<Vec<_>>().join(" "), more))
+    };
+    assert_eq!(list(2, "").await.unwrap(), ("k0 k1".to_owned(), true));
+    assert_eq!(list(2, "k1").await.unwrap(), ("k2 k3".to_owned(), true));
+    assert_eq!(list(2, "k3").await.unwrap(), ("k4".to_owned(), false));
+    assert!(!list(5, "").await.unwrap().1);
+    assert!(list(1001, "").await.is_err());
 }
 
 /// A hold is the payload's: saying no to one of its requests has the others wait from the beginning.
@@ -317,7 +464,7 @@ async fn nobody_says_yes_to_a_hold_or_no_to_what_does_not_wait() {
     assert_eq!(rig.states().await, at("k", State::OnHold));
 }
 
-/// Nobody fills the disk by asking; what is signed, told or lapsed makes room.
+/// Nobody fills the disk by asking; what is signed, refused or lapsed makes room.
 #[tokio::test]
 async fn so_many_requests_of_a_wallet_are_on_hold_and_no_more() {
     let rig = held();
@@ -333,11 +480,12 @@ async fn so_many_requests_of_a_wallet_are_on_hold_and_no_more() {
     assert!(
         matches!(&one_more, Err(OpError::Unavailable { reason, .. }) if reason.contains("on hold already"))
     );
+    assert_eq!((rig.last().kind.as_str(), rig.states().await.len()), ("sign.refused", MAX_HOLDS));
     waiting_of(&asked(0).await.unwrap());
     rig.refuse("k7").await.unwrap();
-    assert!(asked(MAX_HOLDS).await.is_err(), "nobody was told of it yet");
-    denial_of(&asked(7).await.unwrap());
-    waiting_of(&asked(MAX_HOLDS).await.unwrap());
+    rig.clock.advance(1);
+    let waiting = waiting_of(&asked(MAX_HOLDS).await.unwrap());
+    assert_eq!(waiting.until_ms, START + 60_001, "none had begun when there was no room");
     assert!(asked(MAX_HOLDS + 1).await.is_err());
     // Signed, or forgotten for more than a day.
     rig.clock.advance(60_000);

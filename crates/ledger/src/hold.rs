@@ -51,15 +51,22 @@ pub fn hold(
     Ok(txn.put(HOLDS, &place(wallet, payload_hash), &encode(HOLDS, &Held { since, standing })?)?)
 }
 
+/// Whether any is on record, running or over.
+///
+/// # Errors
+/// [`LedgerError`] where the store fails.
+pub fn is_held(read: &dyn Read, wallet: &WalletId, payload_hash: B256) -> Result<bool, LedgerError> {
+    Ok(read.get(HOLDS, &place(wallet, payload_hash))?.is_some())
+}
+
 /// Forgets a hold, whatever it began under: whoever still wants what was held waits from the beginning. Whether there was one.
 ///
 /// # Errors
 /// [`LedgerError`] where the store fails.
 pub fn end_hold(txn: &mut dyn Txn, wallet: &WalletId, payload_hash: B256) -> Result<bool, LedgerError> {
-    let place = place(wallet, payload_hash);
-    let there = txn.get(HOLDS, &place)?.is_some();
+    let there = is_held(txn, wallet, payload_hash)?;
     if there {
-        txn.delete(HOLDS, &place)?;
+        txn.delete(HOLDS, &place(wallet, payload_hash))?;
     }
     Ok(there)
 }

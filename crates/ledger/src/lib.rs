@@ -36,7 +36,7 @@ pub use denied::count_denied;
 pub use entry::{Entry, State, in_flight, lookup};
 pub use error::LedgerError;
 pub use history::Before;
-pub use hold::{end_hold, held_since, hold};
+pub use hold::{end_hold, held_since, hold, is_held};
 pub use key::{IdempotencyKey, IdempotencyKeyError};
 pub use pending::Pending;
 pub use progress::{Releasing, finish, releasing, reserve_releasing};

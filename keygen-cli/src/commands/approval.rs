@@ -16,7 +16,7 @@ use crate::output::Answer;
 use crate::profile::{Caller, Profile};
 use crate::refusal::{OrRefuse, Refusal};
 use crate::ssh;
-use crate::views::CaseView;
+use crate::views::{CaseView, word};
 
 /// Requests that wait for people, or on hold for time.
 #[derive(Subcommand)]
@@ -83,9 +83,20 @@ pub(crate) async fn run(command: Approval, globals: &Globals) -> Result<Answer, 
 }
 
 async fn list(client: &Client) -> Result<Answer, Refusal> {
-    let listed = client.approvals().list_approvals(within(v1::ListApprovalsRequest {}, ORDINARY)).await;
-    let cases = listed.map_err(refused)?.into_inner().cases;
-    let cases = cases.into_iter().map(CaseView::of).collect::<Result<Vec<_>, _>>()?;
+    let (mut cases, mut request) = (Vec::new(), v1::ListApprovalsRequest::default());
+    loop {
+        let page = client.approvals().list_approvals(within(request.clone(), ORDINARY)).await;
+        let v1::ListApprovalsResponse { cases: some, more } = page.map_err(refused)?.into_inner();
+        let last = some.last().map(|case| (case.wallet.clone(), case.idempotency_key.clone()));
+        for case in some {
+            cases.push(CaseView::of(case)?);
+        }
+        let after = (&request.after_wallet, &request.after_idempotency_key);
+        match last.filter(|(wallet, key)| more && (wallet, key) > after) {
+            Some((wallet, key)) => (request.after_wallet, request.after_idempotency_key) = (wallet, key),
+            None => break,
+        }
+    }
     let words = if cases.is_empty() { "nothing waits".to_owned() } else { CaseView::table(&cases) };
     Answer::new(&json!({ "cases": cases }), words)
 }
@@ -100,11 +111,13 @@ async fn show(client: &Client, case: &Case, out: Option<&Path>) -> Result<Answer
     let mut words = view.words();
     if let Some(out) = out {
         files::create(out, &body, Mode::Public)?;
-        let (file, wallet, request) = (out.display(), &view.wallet, &view.idempotency_key);
+        let (file, wallet, request) =
+            (word(&out.to_string_lossy()), word(&view.wallet), word(&view.idempotency_key));
+        let signature = word(&format!("{}.sig", out.display()));
         words.push_str(&format!(
-            "\nNext: quorate approval approve {wallet} {request} --file {file} --key KEY\n  or, on a token: ssh-keygen -Y \
-             sign -n approval@quorate -f KEY {file}\n      quorate approval approve {wallet} {request} --file {file} --sig \
-             {file}.sig"
+            "\nNext: quorate approval approve --file {file} --key KEY -- {wallet} {request}\n  or, on a token: ssh-keygen -Y \
+             sign -n approval@quorate -f KEY {file}\n      quorate approval approve --file {file} --sig {signature} -- {wallet} \
+             {request}"
         ));
     }
     Answer::new(&view, words)
@@ -116,9 +129,9 @@ fn on_hold(view: CaseView, out: Option<&Path>) -> Result<Answer, Refusal> {
             Refusal::invalid("it is on hold: it waits for time, and nobody signs anything").field("--out")
         );
     }
-    let (wallet, request) = (&view.wallet, &view.idempotency_key);
+    let (wallet, request) = (word(&view.wallet), word(&view.idempotency_key));
     let words = format!(
-        "{}\nNext: quorate approval refuse {wallet} {request} --reason WHY, to stop it",
+        "{}\nNext, to stop it: quorate approval refuse --reason WHY -- {wallet} {request}",
         view.words()
     );
     Answer::new(&view, words)

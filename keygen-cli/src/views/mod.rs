@@ -13,7 +13,7 @@ pub(crate) use denial::FailureView;
 pub(crate) use denial::{DenialView, instant};
 pub(crate) use evaluation::EvaluationView;
 pub(crate) use freeze::FreezeView;
-pub(crate) use waiting::{CaseView, WaitingView, plain};
+pub(crate) use waiting::{CaseView, WaitingView, plain, word};
 pub(crate) use wallet::WalletView;
 
 /// Bytes as programs for Ethereum write them; empty stays empty.

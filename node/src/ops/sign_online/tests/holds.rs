@@ -136,3 +136,18 @@ async fn somebody_who_says_no_ends_it() {
     rig.cluster.clock.advance(MINUTE_MS);
     assert_eq!(rig.held_until(), None);
 }
+
+/// The log must not grow by a word that costs nothing.
+#[tokio::test]
+async fn a_coordinator_that_ends_holds_for_ever_is_not_obeyed_for_ever() {
+    let rig = rig();
+    let hash = quorate_proto::payload_from_pb(Some(payment(1))).unwrap().hash();
+    for _ in 0..30 {
+        hold::run(&rig.nodes[1], rig.request(payment(1)));
+        rig.end("w", hash.as_slice());
+    }
+    assert_eq!((rig.entries("sign.hold_ended"), rig.held()), (10, 11));
+    rig.cluster.clock.advance(MINUTE_MS);
+    rig.end("w", hash.as_slice());
+    assert_eq!(rig.entries("sign.hold_ended"), 11);
+}
