@@ -57,7 +57,7 @@ fn foretold(desk: &Desk) {
 fn asked(desk: &Desk) {
     let waits = desk.paid(20, &["--idempotency-key", "ticket"]).ends(6);
     says(&waits, &["WAITING for approval until 20", "\n  approval: people must approve it", "0 so far"]);
-    says(&waits, &["quorate approval show wallet-1 ticket --out FILE", "--idempotency-key ticket\n"]);
+    says(&waits, &["quorate approval show --out FILE -- wallet-1 ticket", "--idempotency-key=ticket\n"]);
     let listed = desk.run("approver", &["approval", "list"]).ends(0);
     says(&listed, &["WALLET", "ticket", "waiting", "0 of 2", "send 20 USDC to"]);
     assert_eq!(listed.lines().count(), 2, "{listed}");
