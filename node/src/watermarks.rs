@@ -32,17 +32,18 @@ pub(crate) fn standing(node: &Node, terms: &Terms) -> Result<Standing, SessionEr
     Ok(standing)
 }
 
-/// Checks what a peer saw of this node's log against the log, and keeps what it says of its own.
+/// Checks what a peer saw of this node's log against the log. What the peer says of its own is kept once it has done the same:
+/// see [`saw`].
 ///
 /// # Errors
 /// [`SessionError::Caller`] naming `log` where this node's log is not the one the peer, or another node before, saw.
 pub(crate) fn compare(
     node: &Node,
-    txn: &mut dyn Txn,
+    read: &dyn Read,
     (peer, logs): (&NodeId, &PeerLogs),
 ) -> Result<(), SessionError> {
     node.own_log.check()?;
-    if !is_mine(node, txn, &logs.of_mine)? {
+    if !is_mine(node, read, &logs.of_mine)? {
         // The peer's word alone, which proves nothing: no session with it goes on, and all else does.
         metrics::counter!("quorate_node_rollback_claims_total", "peer" => peer.to_string()).increment(1);
         let entries = logs.of_mine.entries;
@@ -55,17 +56,18 @@ pub(crate) fn compare(
             ),
         ));
     }
-    saw(txn, peer, &logs.own)
+    Ok(())
 }
 
-/// Keeps where a peer's log was seen to end, by what the peer signed.
+/// Keeps where a peer's log was seen to end, by what the peer signed. Only once the peer went on with a session, and so found what
+/// was seen before in that log, or proved it: a node that was put back writes on, and must not outgrow what is remembered of it.
 ///
 /// # Errors
 /// [`SessionError`] where the store cannot be read or written.
 pub(crate) fn saw(txn: &mut dyn Txn, peer: &NodeId, log: &LogMark) -> Result<(), SessionError> {
     let known = read(&*txn, peer)?.unwrap_or_default();
     // Sessions overlap: one that opened earlier may come here later.
-    if *log > known {
+    if (log.life, log.entries) > (known.life, known.entries) {
         txn.put(PEERS, peer.as_str().as_bytes(), &encode(log)?)?;
     }
     Ok(())

@@ -7,9 +7,12 @@ use quorate_audit::{Checkpoint, Exported};
 use quorate_proto::v1::audit_service_client::AuditServiceClient;
 use quorate_proto::v1::node_frame::Frame;
 use quorate_proto::v1::session_failure::Fault;
+use quorate_proto::v1::session_start::Protocol;
 use quorate_proto::v1::{self, relay_frame};
 use quorate_session::Note;
-use quorate_tests::{Cluster, FRIEND, Stage, WALLET, assert_signed, golden, policy_yaml, transfer, usdc};
+use quorate_tests::{
+    Cluster, FRIEND, Script, Stage, WALLET, assert_signed, golden, policy_yaml, transfer, usdc,
+};
 use quorate_transport::PeerRole;
 use quorate_types::Role;
 
@@ -23,7 +26,9 @@ async fn sign_twice(stage: &mut Stage, first: u64) {
 }
 
 async fn refuses(stage: &mut Stage, node: &str) {
-    let ending = stage.sign(&transfer(FRIEND, usdc(1), 50)).await;
+    let start = Protocol::Sign(quorate_tests::shown(&transfer(FRIEND, usdc(1), 50)));
+    let script = Script::new(["agent-1", "service-1"].map(|node| (node, start.clone())));
+    let ending = stage.play(script.until(node)).await;
     assert!(ending.signed().is_none(), "{:?}", ending.outcomes);
     let failure = ending.failure(node);
     assert_eq!((failure.fault(), failure.field.as_str()), (Fault::Caller, "log"), "{failure:?}");
@@ -62,8 +67,10 @@ async fn a_node_put_back_to_an_older_state_signs_nothing_until_it_is_put_right()
     let newest = stage.world.fork();
     stage.world.restore(role, &older);
     stage.start(role).await;
-    refuses(&mut stage, "service-1").await;
-    refuses(&mut stage, "service-1").await;
+    // It writes down that it refused: with each time its log is longer, and at last longer than the one its peer saw.
+    for _ in 0..8 {
+        refuses(&mut stage, "service-1").await;
+    }
     stage.stop(role).await;
     stage.world.restore(role, &newest);
     stage.start(role).await;

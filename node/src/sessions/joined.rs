@@ -1,17 +1,21 @@
 //! An agreed session: the protocol on the maths threads, its messages through the sealed channel.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::channel::mpsc as wire;
 use quorate_mpc::{Inbound, MpcError, Outbound, Recipient as WireRecipient, Wire};
-use quorate_session::{Channel, Expired, LastWord, Message, Opened, Participant, Recipient, Watch};
+use quorate_session::{Channel, Expired, LastWord, LogMark, Message, Opened, Participant, Recipient, Watch};
+use quorate_store::Txn;
 use quorate_types::{BootId, NodeId, PartyIndex};
 use zeroize::Zeroizing;
 
-use super::SessionError;
 use super::link::{Event, Link, PARTIAL_ROUND};
+use super::{SessionError, commit};
 use crate::maths::Maths;
+use crate::node::Node;
+use crate::watermarks;
 
 /// Messages in flight between the channel and a protocol: more than one of any protocol's rounds from every peer.
 const WIRE: usize = 32;
@@ -19,9 +23,12 @@ const WIRE: usize = 32;
 /// A session all participants agree on, and that this node has written down.
 pub(crate) struct Joined<'a> {
     link: &'a mut Link,
+    node: Arc<Node>,
     channel: Channel,
     watch: Watch,
     participants: Vec<Participant>,
+    /// Where the peers say that their logs end.
+    logs: Vec<(NodeId, LogMark)>,
     /// Envelopes that came before the channel could open them.
     early: std::vec::IntoIter<Vec<u8>>,
     /// Messages of the partial round that came while presigning was still running.
@@ -37,13 +44,14 @@ enum Step<T> {
 
 impl<'a> Joined<'a> {
     pub(super) fn new(
-        link: &'a mut Link,
+        (link, node): (&'a mut Link, &Arc<Node>),
         channel: Channel,
         watch: Watch,
-        participants: Vec<Participant>,
+        (participants, logs): (Vec<Participant>, Vec<(NodeId, LogMark)>),
         early: Vec<Vec<u8>>,
     ) -> Self {
-        Self { link, channel, watch, participants, early: early.into_iter(), held: Vec::new() }
+        let (node, early) = (Arc::clone(node), early.into_iter());
+        Self { link, node, channel, watch, participants, logs, early, held: Vec::new() }
     }
 
     /// The execution id, which nobody chose.
@@ -106,13 +114,25 @@ impl<'a> Joined<'a> {
                     while let Ok(outbound) = from_protocol.try_recv() {
                         self.post(&outbound).await?;
                     }
-                    return Ok(result?);
+                    let result = result?;
+                    self.keep_logs().await?;
+                    return Ok(result);
                 }
                 Step::Late => return Err(self.expired()),
                 Step::Out(outbound) => self.post(&outbound).await?,
                 Step::In(sealed) => self.take(&sealed, &mut to_protocol)?,
             }
         }
+    }
+
+    /// Every peer took part to the end, so each has found in its own log what was seen of it before.
+    async fn keep_logs(&mut self) -> Result<(), SessionError> {
+        let logs = std::mem::take(&mut self.logs);
+        let write = move |_: &Node, txn: &mut dyn Txn| {
+            logs.iter().try_for_each(|(peer, log)| watermarks::saw(txn, peer, log))
+        };
+        let ((), _synced) = commit(&self.node, write).await?;
+        Ok(())
     }
 
     async fn post(&mut self, outbound: &Outbound) -> Result<(), SessionError> {

@@ -190,17 +190,22 @@ impl Link {
         }
 
         let eid = B256::from(*channel.eid().as_bytes());
-        let (now, logs, nodes) = (node.clock.now(), channel.logs(), self.nodes.clone());
+        let mut logs = Vec::new();
+        for said in channel.logs() {
+            let peer = self.nodes.get(&said.party);
+            let peer = peer.ok_or_else(|| SessionError::Bug("a peer without a name".to_owned()))?;
+            logs.push((peer.clone(), said));
+        }
+        let (now, said) = (node.clock.now(), logs.clone());
         let write = move |node: &Node, txn: &mut dyn Txn| {
-            for logs in &logs {
-                let peer = nodes.get(&logs.party);
-                let peer = peer.ok_or_else(|| SessionError::Bug("a peer without a name".to_owned()))?;
-                watermarks::compare(node, txn, (peer, logs))?;
+            for (peer, logs) in &said {
+                watermarks::compare(node, &*txn, (peer, logs))?;
             }
             Ok(node.vault.mark_session(txn, &eid, now)?)
         };
         let _synced = commit(node, write).await?;
-        Ok(Joined::new(self, channel, watch, participants, early))
+        let logs = logs.into_iter().map(|(peer, logs)| (peer, logs.own)).collect();
+        Ok(Joined::new((self, node), channel, watch, (participants, logs), early))
     }
 
     /// Waits for the opens. Envelopes of a faster peer may come first, and are kept.
