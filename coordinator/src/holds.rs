@@ -35,15 +35,6 @@ impl Record for HeldRequest {
 }
 
 impl HeldRequest {
-    /// The hold of a request, where there is one.
-    pub(crate) fn find(
-        read: &dyn Read,
-        wallet: &WalletId,
-        key: &IdempotencyKey,
-    ) -> Result<Option<Self>, OpError> {
-        get::<Self>(read, &request_key(wallet, key.as_str()))
-    }
-
     /// Keeps it, over the one before. Those that lapsed make room; where that is not enough, those that were refused do.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use crate::holds::HeldRequest;
 use crate::link::quoted;
 use crate::ops::sign::repeat;
 use crate::parsed::Parsed;
-use crate::records::WalletRecord;
+use crate::records::{WalletRecord, of_request};
 use crate::waiting::Case;
 use crate::waits::Told;
 use crate::wire;
@@ -191,8 +191,8 @@ impl Question {
             Claim::InFlight(state) => Some(state),
             Claim::Fresh => None,
         };
-        let held =
-            HeldRequest::find(read, &wallet.wallet, key)?.filter(|held| !held.lapsed(self.clock.now()));
+        let held = of_request::<HeldRequest>(read, &wallet.wallet, key)?
+            .filter(|held| !held.lapsed(self.clock.now()));
         // Whoever looks at what is on hold finds it under its key: no other payload takes that place.
         if held.as_ref().is_some_and(|held| held.payload_hash != *payload_hash) {
             return Err(LedgerError::Conflict.into());
@@ -233,7 +233,7 @@ impl Question {
     ) -> Result<Matter<'a>, OpError> {
         let (request, now, summary) = (&self.request, self.clock.now(), decoded.intent.summary());
         let policy = self.parsed.policy(txn, &wallet.wallet)?;
-        let case = Case::find(txn, &request.wallet, &request.key)?;
+        let case = of_request::<Case>(txn, &request.wallet, &request.key)?;
         let subject = policy.as_ref().map(|policy| self.subject(policy, &summary));
         let approval = case.as_ref().zip(subject);
         let approval =

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use quorate_freeze::Scope;
+use quorate_ledger::IdempotencyKey;
 use quorate_manifest::SignedDocument;
 use quorate_session::{KeyStatement, SignedStatement, WalletTerms};
 use quorate_store::{Read, Txn};
@@ -284,6 +285,15 @@ impl Record for TransactionRecord {
 /// The key of what is kept of one request. Wallet names hold no zero byte.
 pub(crate) fn request_key(wallet: &WalletId, key: &str) -> Vec<u8> {
     [wallet.as_str().as_bytes(), &[0], key.as_bytes()].concat()
+}
+
+/// What is kept of one request.
+pub(crate) fn of_request<T: Record>(
+    read: &dyn Read,
+    wallet: &WalletId,
+    key: &IdempotencyKey,
+) -> Result<Option<T>, OpError> {
+    get::<T>(read, &request_key(wallet, key.as_str()))
 }
 
 /// A manifest that was or is pinned. The one with the highest version is.

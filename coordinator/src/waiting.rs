@@ -1,14 +1,13 @@
 //! Requests that wait for people: what approvers are asked to sign, and what came in.
 
 use quorate_approval::{ApprovalRequest, SignedApproval, Subject};
-use quorate_ledger::IdempotencyKey;
 use quorate_manifest::{Manifest, SignedDocument};
-use quorate_store::{Read, Txn};
+use quorate_store::Txn;
 use quorate_types::{B256, Payload, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::OpError;
-use crate::records::{Record, delete, get, put, request_key, under};
+use crate::records::{Record, delete, put, request_key, under};
 
 /// Cases of one wallet at once, so that nobody fills the disk, or crowds out other wallets, by asking.
 const MAX_CASES: usize = 16;
@@ -60,15 +59,6 @@ impl Record for Case {
 }
 
 impl Case {
-    /// The case of a request, where there is one.
-    pub(crate) fn find(
-        read: &dyn Read,
-        wallet: &WalletId,
-        key: &IdempotencyKey,
-    ) -> Result<Option<Self>, OpError> {
-        get::<Self>(read, &request_key(wallet, key.as_str()))
-    }
-
     /// Opens a case. Those that are over make room.
     ///
     /// # Errors

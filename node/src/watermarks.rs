@@ -67,7 +67,7 @@ pub(crate) fn compare(
 pub(crate) fn saw(txn: &mut dyn Txn, peer: &NodeId, log: &LogMark) -> Result<(), SessionError> {
     let known = read(&*txn, peer)?.unwrap_or_default();
     // Sessions overlap: one that opened earlier may come here later.
-    if (log.life, log.entries) > (known.life, known.entries) {
+    if log.is_later_than(&known) {
         txn.put(PEERS, peer.as_str().as_bytes(), &encode(log)?)?;
     }
     Ok(())

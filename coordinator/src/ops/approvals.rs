@@ -16,7 +16,7 @@ use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::holds::HeldRequest;
 use crate::ops::wallets::page_size;
-use crate::records::{Record, page, put, request_key};
+use crate::records::{Record, of_request, page, put, request_key};
 use crate::waiting::{Case, Refused};
 
 /// Which request.
@@ -69,11 +69,11 @@ pub(crate) async fn get_approval(core: &Coordinator, name: Name) -> Result<Waits
 impl Name {
     /// What it waits for: for people, unless there they were asked in vain and time is what is left.
     pub(crate) fn find(&self, read: &dyn Read, now: UnixMillis) -> Result<Option<Waits>, OpError> {
-        let case = Case::find(read, &self.wallet, &self.key)?;
+        let case = of_request::<Case>(read, &self.wallet, &self.key)?;
         if let Some(case) = case.as_ref().filter(|case| !case.is_over(now)) {
             return Ok(Some(Waits::ForPeople(case.clone())));
         }
-        let held = HeldRequest::find(read, &self.wallet, &self.key)?;
+        let held = of_request::<HeldRequest>(read, &self.wallet, &self.key)?;
         Ok(held.map(Waits::ForTime).or(case.map(Waits::ForPeople)))
     }
 

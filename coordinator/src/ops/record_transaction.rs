@@ -16,7 +16,7 @@ use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::ops::sign::repeat;
 use crate::ops::signed::transaction_hash;
-use crate::records::{TransactionRecord, WalletRecord, get, put, request_key};
+use crate::records::{TransactionRecord, WalletRecord, get, of_request, put};
 
 /// What a caller says about one request.
 pub(crate) struct Told {
@@ -124,7 +124,7 @@ fn known(
     {
         return Ok(Some(Known { transaction_hash: hash, chain_id, receipt: answer.receipt }));
     }
-    let record = get::<TransactionRecord>(read, &request_key(&told.wallet, told.key.as_str()))?;
+    let record = of_request::<TransactionRecord>(read, &told.wallet, &told.key)?;
     Ok(record.map(Known::from))
 }
 

@@ -15,7 +15,7 @@ use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::holds::HeldRequest;
 use crate::link::Link;
-use crate::records::{Record, WalletRecord, get, page, put};
+use crate::records::{Record, WalletRecord, get, of_request, page, put};
 use crate::waiting::{Case, Refused};
 
 const MAX_REASON: usize = 200;
@@ -57,18 +57,18 @@ pub(crate) async fn refuse(
 type Written = (Vec<PendingReceipt>, Said, Option<HeldRequest>);
 
 fn say(txn: &mut dyn Txn, name: &Name, refused: Refused, now: UnixMillis) -> Result<Written, OpError> {
-    let state = state(txn, &name.wallet, name.key.as_str())?;
-    if state == Some(State::Done) {
+    let stands = state(txn, &name.wallet, &name.key)?;
+    if stands == Some(State::Done) {
         return Err(OpError::conflict("approval", "it waits no more: it was signed"));
     }
-    let case = Case::find(txn, &name.wallet, &name.key)?;
-    let held = HeldRequest::find(txn, &name.wallet, &name.key)?;
+    let case = of_request::<Case>(txn, &name.wallet, &name.key)?;
+    let held = of_request::<HeldRequest>(txn, &name.wallet, &name.key)?;
     let open =
         (case.clone().filter(|case| !case.is_over(now)), held.clone().filter(|held| held.refused.is_none()));
     if let (None, None) = open {
         return Err(over(name, case, held, now));
     }
-    let (mut receipts, mut may_be_late) = (Vec::new(), state == Some(State::Releasing));
+    let (mut receipts, mut may_be_late) = (Vec::new(), stands == Some(State::Releasing));
     let (case, held) = open;
     let case = case.map(|case| Case { refused: Some(refused.clone()), ..case });
     let held = held.map(|held| HeldRequest { refused: Some(refused.clone()), ..held });
@@ -86,7 +86,8 @@ fn say(txn: &mut dyn Txn, name: &Name, refused: Refused, now: UnixMillis) -> Res
         // Whoever asks for the same payload under another key waits from the beginning, too.
         may_be_late |= !held.end(txn)?;
         for sibling in held.siblings(txn)? {
-            may_be_late |= state_of(txn, &sibling)? == Some(State::Releasing);
+            let key = sibling.key.parse().map_err(|_| OpError::defect("a key on record that is none"))?;
+            may_be_late |= state(txn, &sibling.wallet, &key)? == Some(State::Releasing);
         }
         put(txn, held)?;
         write(txn, "hold.refused", held.payload_hash)?;
@@ -107,13 +108,8 @@ fn over(name: &Name, case: Option<Case>, held: Option<HeldRequest>, now: UnixMil
     }
 }
 
-fn state_of(txn: &dyn Txn, held: &HeldRequest) -> Result<Option<State>, OpError> {
-    state(txn, &held.wallet, &held.key)
-}
-
-fn state(txn: &dyn Txn, wallet: &WalletId, key: &str) -> Result<Option<State>, OpError> {
-    let key: IdempotencyKey = key.parse().map_err(|_| OpError::defect("a key on record that is none"))?;
-    Ok(quorate_ledger::lookup(txn, wallet, &key)?.map(|entry| entry.state))
+fn state(txn: &dyn Txn, wallet: &WalletId, key: &IdempotencyKey) -> Result<Option<State>, OpError> {
+    Ok(quorate_ledger::lookup(txn, wallet, key)?.map(|entry| entry.state))
 }
 
 /// Its own hold would go on. One that is away hears of it when it is back, where the caller has not by then; what its hold lets

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// Bytes of an encoded mark.
 pub(crate) const MARK_BYTES: usize = 48;
 
-/// Where a node's audit log ended. Ordered: a later one is larger.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// Where a node's audit log ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogMark {
     /// When the node was restored from a backup, in Unix milliseconds, which began a new log; 0 where it never was.
     pub life: UnixMillis,
@@ -21,6 +21,11 @@ pub struct LogMark {
 }
 
 impl LogMark {
+    /// Whether it is of a later life, or of a longer log of the same. Two of one length are neither, whatever their hashes.
+    pub fn is_later_than(&self, other: &Self) -> bool {
+        (self.life, self.entries) > (other.life, other.entries)
+    }
+
     pub(crate) fn encode(&self) -> [u8; MARK_BYTES] {
         let mut bytes = [0; MARK_BYTES];
         let parts = self.life.to_be_bytes().into_iter().chain(self.entries.to_be_bytes()).chain(self.head.0);
@@ -73,6 +78,9 @@ mod tests {
     fn marks_are_read_back_and_ordered_by_life_then_length() {
         let mark = |life, entries| LogMark { life, entries, head: B256::repeat_byte(7) };
         assert_eq!(LogMark::decode(&mark(3, 9).encode()), Some(mark(3, 9)));
-        assert!(mark(1, 0) > mark(0, 900) && mark(1, 2) > mark(1, 1));
+        let later = |one: LogMark, other: LogMark| one.is_later_than(&other) && !other.is_later_than(&one);
+        assert!(later(mark(1, 0), mark(0, 900)) && later(mark(1, 2), mark(1, 1)));
+        let forked = LogMark { head: B256::repeat_byte(0xff), ..mark(1, 1) };
+        assert!(!forked.is_later_than(&mark(1, 1)) && !mark(1, 1).is_later_than(&forked));
     }
 }
