@@ -20,8 +20,12 @@ pub(crate) type Answer = Result<SignResponse, OpError>;
 /// Answers that whoever watches may be behind.
 const ANSWERS: usize = 256;
 
-/// A request: its wallet and its idempotency key.
-pub(crate) type Name = (WalletId, IdempotencyKey);
+/// Which request: the caller's key for it, in its wallet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Name {
+    pub(crate) wallet: WalletId,
+    pub(crate) key: IdempotencyKey,
+}
 
 /// The signings under way, and what was answered of late.
 pub(crate) struct Signings {
@@ -66,7 +70,7 @@ impl Signings {
 
     /// Takes a place in line.
     pub(crate) fn join(&self, request: &Request) -> Result<Place, OpError> {
-        let name = (request.wallet.clone(), request.key.clone());
+        let name = Name { wallet: request.wallet.clone(), key: request.key.clone() };
         let mut table = self.table();
         // A line whose ticket was lost has no sender any more, and is taken over.
         let running = table.get(&name).filter(|(_, waiting)| waiting.0.has_changed().is_ok());

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use quorate_approval::SignedApproval;
 use quorate_audit::Event;
-use quorate_ledger::IdempotencyKey;
 use quorate_manifest::{MAX_SIGNATURES, Manifest, SignedDocument};
 use quorate_store::Read;
-use quorate_types::{B256, UnixMillis, WalletId};
+use quorate_types::{B256, UnixMillis};
 use serde_json::json;
 
 use crate::access::Caller;
@@ -17,14 +16,8 @@ use crate::error::OpError;
 use crate::holds::HeldRequest;
 use crate::ops::wallets::page_size;
 use crate::records::{Record, of_request, page, put, request_key};
+use crate::signings::Name;
 use crate::waiting::{Case, Refused};
-
-/// Which request.
-#[derive(Debug, Clone)]
-pub(crate) struct Name {
-    pub(crate) wallet: WalletId,
-    pub(crate) key: IdempotencyKey,
-}
 
 /// A request that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,13 +9,14 @@ use quorate_store::Txn;
 use quorate_types::{UnixMillis, WalletId};
 use serde_json::json;
 
-use super::approvals::{Name, Waits, already};
+use super::approvals::{Waits, already};
 use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::holds::HeldRequest;
 use crate::link::Link;
 use crate::records::{Record, WalletRecord, get, of_request, page, put};
+use crate::signings::Name;
 use crate::waiting::{Case, Refused};
 
 const MAX_REASON: usize = 200;

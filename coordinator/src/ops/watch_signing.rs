@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_ledger::{IdempotencyKey, State};
+use quorate_ledger::State;
 use quorate_manifest::Manifest;
 use quorate_proto::v1;
 use quorate_proto::v1::sign_response::Outcome;
 use quorate_proto::v1::signing_event::State as Told;
 use quorate_store::Read;
-use quorate_types::{UnixMillis, WalletId};
+use quorate_types::UnixMillis;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -17,7 +17,7 @@ use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::OpError;
 use crate::feed::{Feed, HEARTBEAT, LONGEST, Lost, Reading};
-use crate::ops::approvals::{Name as Waiting, Waits};
+use crate::ops::approvals::Waits;
 use crate::ops::sign::repeat;
 use crate::signings::{Answer, Name};
 use crate::status::failure;
@@ -115,19 +115,18 @@ fn done(answer: v1::SignResponse) -> v1::SigningEvent {
 /// Where it stands on record.
 async fn standing(core: &Coordinator, name: &Name) -> Result<v1::SigningEvent, OpError> {
     let now = core.clock.now();
-    let (wallet, key) = name.clone();
-    let pinned = core.pinned.load_full();
-    let read = move |read: &dyn Read| on_record(read, (&wallet, &key), (now, pinned.manifest()));
+    let (name, pinned) = (name.clone(), core.pinned.load_full());
+    let read = move |read: &dyn Read| on_record(read, &name, (now, pinned.manifest()));
     let unknown = || v1::SigningEvent { state: Told::Unknown.into(), ..Default::default() };
     Ok(core.db.read(read).await?.unwrap_or_else(unknown))
 }
 
 fn on_record(
     read: &dyn Read,
-    (wallet, key): (&WalletId, &IdempotencyKey),
+    name: &Name,
     (now, manifest): (UnixMillis, &Manifest),
 ) -> Result<Option<v1::SigningEvent>, OpError> {
-    let entry = quorate_ledger::lookup(read, wallet, key)?;
+    let entry = quorate_ledger::lookup(read, &name.wallet, &name.key)?;
     let state = |state: Told| Some(v1::SigningEvent { state: state.into(), ..Default::default() });
     match entry.as_ref().map(|entry| entry.state) {
         Some(State::Done) => {
@@ -138,7 +137,6 @@ fn on_record(
         Some(State::Reserved | State::Releasing) => return Ok(state(Told::Running)),
         Some(State::Void) | None => {}
     }
-    let name = Waiting { wallet: wallet.clone(), key: key.clone() };
     let case = match name.find(read, now)? {
         None => return Ok(None),
         Some(Waits::ForPeople(case)) => case,

@@ -9,8 +9,9 @@ use tonic::{Request, Response, Status};
 use crate::access::Caller;
 use crate::coordinator::Coordinator;
 use crate::holds::HeldRequest;
-use crate::ops::approvals::{Name, Waits, approve, get_approval, list_approvals};
+use crate::ops::approvals::{Waits, approve, get_approval, list_approvals};
 use crate::ops::refuse::{Said, refuse};
+use crate::signings::Name;
 use crate::status::status;
 use crate::waiting::Case;
 use crate::wire::{document_from_pb, document_to_pb};
@@ -80,7 +81,8 @@ fn name_after(wallet: &str, key: &str) -> Result<Name, FieldError> {
     Ok(Name { wallet: required("after_wallet", wallet)?, key: required("after_idempotency_key", key)? })
 }
 
-fn name(wallet: &str, key: &str) -> Result<Name, FieldError> {
+/// Which request is meant, by the fields that every call has for it.
+pub(crate) fn name(wallet: &str, key: &str) -> Result<Name, FieldError> {
     Ok(Name { wallet: required("wallet", wallet)?, key: required("idempotency_key", key)? })
 }
 

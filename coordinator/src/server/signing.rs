@@ -16,6 +16,8 @@ use crate::error::OpError;
 use crate::gate;
 use crate::ops;
 use crate::ops::record_transaction::Told;
+use crate::server::approvals::name;
+use crate::signings::Name;
 use crate::status::{failure, status};
 
 /// Requests of a batch. Their bytes are bounded together, by what one request may have.
@@ -37,8 +39,7 @@ impl SigningService for Signing {
         let caller = Caller::of(&request)?;
         let v1::WatchSigningRequest { wallet, idempotency_key } = request.into_inner();
         let reading = async {
-            let name = (required("wallet", &wallet)?, required("idempotency_key", &idempotency_key)?);
-            ops::watch_signing::watch_signing(&self.0, &caller, name).await
+            ops::watch_signing::watch_signing(&self.0, &caller, name(&wallet, &idempotency_key)?).await
         };
         let reading = reading.await.map_err(|error| status(&error))?;
         Ok(Response::new(reading.map_err(|error| status(&error)).boxed()))
@@ -74,8 +75,7 @@ impl SigningService for Signing {
     ) -> Result<Response<v1::GetSigningResponse>, Status> {
         let v1::GetSigningRequest { wallet, idempotency_key } = request.into_inner();
         let answer = async {
-            let wallet = required("wallet", &wallet)?;
-            let key = required("idempotency_key", &idempotency_key)?;
+            let Name { wallet, key } = name(&wallet, &idempotency_key)?;
             ops::get_signing::get_signing(&self.0, wallet, key).await
         };
         answer.await.map(Response::new).map_err(|error| status(&error))

@@ -27,11 +27,12 @@ use crate::attach::tell_missed;
 use crate::error::OpError;
 use crate::holds::MAX_HOLDS;
 use crate::ops::apply_freeze::apply_freeze;
-use crate::ops::approvals::{Name, Waits, approve, list_approvals};
+use crate::ops::approvals::{Waits, approve, list_approvals};
 use crate::ops::refuse::{Said, refuse};
 use crate::ops::watch_signing::watch_signing;
 use crate::records::put;
 use crate::server::approvals::Approvals;
+use crate::signings::Name;
 
 const TIMEOUT_MS: u64 = 600_000;
 
@@ -503,8 +504,7 @@ async fn a_watcher_hears_of_a_hold_and_of_its_end() {
     let rig = held();
     rig.waits("k").await;
     let rig = rig.restarted();
-    let watched = (super::rig::wallet(), "k".parse().unwrap());
-    let mut watching = watch_signing(&rig.core, &caller(PeerRole::Gateway), watched).await.unwrap();
+    let mut watching = watch_signing(&rig.core, &caller(PeerRole::Gateway), name("k")).await.unwrap();
     let mut next = async || {
         let event = timeout(Duration::from_secs(10), watching.next()).await.unwrap().unwrap().unwrap();
         let waiting = event.waiting.clone().unwrap();

@@ -16,6 +16,7 @@ use crate::error::OpError;
 use crate::feed::Reading;
 use crate::ops::watch_events::watch_events;
 use crate::ops::watch_signing::watch_signing;
+use crate::signings::Name;
 
 fn auditor() -> Caller {
     super::rig::caller(PeerRole::Auditor)
@@ -72,11 +73,15 @@ async fn every_entry_is_told_once_and_in_order_from_where_the_reader_wants() {
     assert!(next(&mut end).await.is_none());
 }
 
+fn name(key: &str) -> Name {
+    Name { wallet: wallet(), key: key.parse().unwrap() }
+}
+
 #[tokio::test]
 async fn a_request_is_followed_to_its_signature() {
     let rig = Rig::new();
     let _signers = rig.attach_signers(&[], &[]);
-    let mut reading = watch_signing(&rig.core, &gateway(), (wallet(), "k".parse().unwrap())).await.unwrap();
+    let mut reading = watch_signing(&rig.core, &gateway(), name("k")).await.unwrap();
     assert_eq!(next(&mut reading).await.unwrap().unwrap().state(), State::Unknown);
     let signed = rig.sign("k", payment(SMALL, PAYEE)).await.unwrap();
     let last = loop {
@@ -89,7 +94,7 @@ async fn a_request_is_followed_to_its_signature() {
     assert_eq!(signature_of(&last.answer.unwrap()), signature_of(&signed));
     assert!(next(&mut reading).await.is_none(), "the answer is the end");
     // Whoever comes later hears the same.
-    let mut late = watch_signing(&rig.core, &gateway(), (wallet(), "k".parse().unwrap())).await.unwrap();
+    let mut late = watch_signing(&rig.core, &gateway(), name("k")).await.unwrap();
     let event = next(&mut late).await.unwrap().unwrap();
     assert_eq!(signature_of(&event.answer.unwrap()), signature_of(&signed));
     assert!(next(&mut late).await.is_none());
@@ -98,7 +103,6 @@ async fn a_request_is_followed_to_its_signature() {
 #[tokio::test]
 async fn a_denial_and_a_failure_are_answers_too() {
     let rig = Rig::new();
-    let name = |key: &str| (wallet(), key.parse().unwrap());
     let mut denied = watch_signing(&rig.core, &gateway(), name("denied")).await.unwrap();
     let mut failed = watch_signing(&rig.core, &gateway(), name("failed")).await.unwrap();
     for reading in [&mut denied, &mut failed] {
@@ -130,11 +134,10 @@ async fn one_caller_leaves_places_to_the_others() {
     };
     assert_eq!((open.len(), reason.contains("/auditor/someone are open")), (8, true), "{reason}");
     assert!(watch_events(&rig.core, &another(PeerRole::Auditor), 0).await.is_ok());
-    let name = || (wallet(), "k".parse().unwrap());
     let mut open = Vec::new();
-    while let Ok(reading) = watch_signing(&rig.core, &gateway(), name()).await {
+    while let Ok(reading) = watch_signing(&rig.core, &gateway(), name("k")).await {
         open.push(reading);
     }
     assert_eq!(open.len(), 128);
-    assert!(watch_signing(&rig.core, &another(PeerRole::Gateway), name()).await.is_ok());
+    assert!(watch_signing(&rig.core, &another(PeerRole::Gateway), name("k")).await.is_ok());
 }

@@ -3543,7 +3543,7 @@ pub mod approval_service_client {
                 .insert(GrpcMethod::new("quorate.v1.ApprovalService", "Approve"));
             self.inner.unary(req, path, codec).await
         }
-        /// Ends a case, or the hold of a request that is not being signed yet. The caller hears of it, and may ask anew: people are
+        /// Ends a case, or the hold of a request that has not been signed yet. The caller hears of it, and may ask anew: people are
         /// asked again, and a hold begins again.
         pub async fn refuse(
             &mut self,
@@ -3599,7 +3599,7 @@ pub mod approval_service_server {
             &self,
             request: tonic::Request<super::ApproveRequest>,
         ) -> std::result::Result<tonic::Response<super::ApprovalCase>, tonic::Status>;
-        /// Ends a case, or the hold of a request that is not being signed yet. The caller hears of it, and may ask anew: people are
+        /// Ends a case, or the hold of a request that has not been signed yet. The caller hears of it, and may ask anew: people are
         /// asked again, and a hold begins again.
         async fn refuse(
             &self,
