@@ -9,7 +9,7 @@ use crate::usage::Process;
 pub(crate) struct Library {
     /// Key generation by three parties, wall time.
     pub(crate) keygen: Duration,
-    /// Presigning by two parties, processor time of both.
+    /// Presigning by two parties, processor time of both: [`presign`]'s.
     pub(crate) presign_cpu: Duration,
     /// Partial signatures of both, combined and verified, wall time.
     pub(crate) online: Duration,
@@ -17,7 +17,7 @@ pub(crate) struct Library {
     pub(crate) interactive: Duration,
 }
 
-/// Runs each a few times.
+/// How often each is run.
 const TIMES: u32 = 5;
 
 pub(crate) async fn measure() -> Library {
@@ -36,16 +36,28 @@ pub(crate) async fn measure() -> Library {
     }
     let interactive = start.elapsed() / TIMES;
 
-    let (mut presigned, before) = (Vec::new(), processor());
-    for number in 0..TIMES {
-        presigned.push(shares.presign(1000 + u64::from(number)).await);
-    }
-    let presign_cpu = (processor() - before) / TIMES;
+    let (presigned, presign_cpu) = presignatures(&shares).await;
     let start = Instant::now();
     for presignatures in presigned {
         shares.online(presignatures);
     }
     Library { keygen, presign_cpu, online: start.elapsed() / TIMES, interactive }
+}
+
+/// Presigning alone, once more: the processor's pace changes within minutes.
+pub(crate) async fn presign() -> Duration {
+    let shares = bare::Shares::new().await;
+    shares.sign(99).await;
+    presignatures(&shares).await.1
+}
+
+/// Presignatures, and the processor time of both parties for each.
+async fn presignatures(shares: &bare::Shares) -> (Vec<Vec<bare::Half>>, Duration) {
+    let (mut presigned, before) = (Vec::new(), processor());
+    for number in 0..TIMES {
+        presigned.push(shares.presign(1000 + u64::from(number)).await);
+    }
+    (presigned, (processor() - before) / TIMES)
 }
 
 /// Processor time of this process.

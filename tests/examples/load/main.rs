@@ -99,7 +99,8 @@ async fn run(dealt: usize, wallets: usize) -> Report {
 /// What it costs to make presignatures, to sign meanwhile, and to sign without any.
 async fn made(report: &mut Report, cluster: &mut Processes, clients: &mut Clients) {
     println!("presigning {} for {WALLETS} wallets", MADE * WALLETS);
-    report.presigning(cluster.fill(clients, MADE * WALLETS).await);
+    let filled = cluster.fill(clients, MADE * WALLETS).await;
+    report.presigning(filled, library::presign().await);
     let refilling = clients.open(cluster, "while refilling, 4 a second", 4, WHILE_REFILLING).await;
     cluster.keep(0).await;
     clients.reconnect(cluster).await;
