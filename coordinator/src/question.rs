@@ -264,14 +264,15 @@ impl Question {
     }
 
     pub(crate) fn facts<'a>(&'a self, matter: &'a Matter<'_>) -> Facts<'a> {
-        let (wallet, address) = (&matter.wallet.wallet, matter.public_key.address());
+        let WalletRecord { wallet, agent, .. } = matter.wallet;
+        let address = matter.public_key.address();
         Facts {
             raw_digest: matter.wallet.terms.raw_digest,
             asked: self.asked(matter.wallet, matter.now),
             approved_by: matter.approval.as_ref().map_or(&[], SignedApproval::approvers),
             held_since: matter.held_since,
             metadata: Some(&self.request.metadata),
-            ..Facts::of(wallet, address, &matter.decoded.intent, matter.now)
+            ..Facts::of(wallet, agent, address, &matter.decoded.intent, matter.now)
         }
     }
 
@@ -291,8 +292,9 @@ impl Question {
     fn denied(&self, txn: &mut dyn Txn, matter: &Matter<'_>, denial: &Denial) -> Result<Written, OpError> {
         let counts = matter.policy.as_ref().is_some_and(|policy| policy.policy().counts_denied());
         if counts && denial.is_attempt() {
-            let Request { wallet, key, payload_hash, .. } = &self.request;
-            quorate_ledger::count_denied(txn, wallet, (key, *payload_hash), matter.now)?;
+            let Request { key, payload_hash, .. } = &self.request;
+            let WalletRecord { wallet, agent, .. } = matter.wallet;
+            quorate_ledger::count_denied(txn, (agent, wallet), (key, *payload_hash), matter.now)?;
         }
         let denial = wire::denial_to_pb(denial);
         let event = self.event("sign.denied", matter).field("denial", wire::denial_json(&denial));

@@ -228,9 +228,10 @@ fn read_approval(place: &Place, document: v1::SignedDocument) -> Result<SignedAp
 }
 
 fn facts<'a>(node: &Node, wallet: &'a WalletRecord, decoded: &'a Decoded) -> Facts<'a> {
+    let WalletRecord { wallet: id, agent, .. } = wallet;
     Facts {
         raw_digest: wallet.terms.raw_digest,
-        ..Facts::of(&wallet.wallet, wallet.public_key.address(), &decoded.intent, node.clock.now())
+        ..Facts::of(id, agent, wallet.public_key.address(), &decoded.intent, node.clock.now())
     }
 }
 

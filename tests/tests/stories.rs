@@ -16,7 +16,7 @@ use quorate_tests::{
     Cluster, FRIEND, Receiver, STRANGER, WALLET, WEBHOOK_SECRET, World, authorization, call, erc20_transfer,
     golden, policy_yaml, transfer, usdc, with_limits,
 };
-use quorate_types::{Address, Payload, Role, U256, WalletId};
+use quorate_types::{Address, AgentId, Payload, Role, U256, WalletId};
 use serde_json::{Value, json};
 use tonic::Code;
 
@@ -39,9 +39,10 @@ fn signed_before(world: &World, policy: &SignedDocument, nonces: std::ops::Range
     let manifest = Manifest::parse(&world.manifest().body).unwrap();
     let policy = SignedPolicy::verify(policy, &manifest).unwrap();
     let wallet: WalletId = WALLET.parse().unwrap();
+    let agent: AgentId = format!("{WALLET}-agent").parse().unwrap();
     let approve = |history: Before<'_>, payload: &Payload| -> Approval<Full> {
         let decoded = decode(payload).unwrap();
-        let facts = Facts::of(&wallet, golden().public_key().address(), &decoded.intent, now_ms());
+        let facts = Facts::of(&wallet, &agent, golden().public_key().address(), &decoded.intent, now_ms());
         match evaluate(Some(&policy), &facts, &history).unwrap() {
             Decision::Allow(approval) => approval,
             Decision::Deny(denial) => panic!("{denial}"),

@@ -256,7 +256,7 @@ fn each_scope_stops_what_it_names_and_nothing_else() {
 fn a_denial_names_the_order_before_what_policy_says() {
     let intent = decode(&transaction(Address::repeat_byte(0x11), 7, &[])).unwrap().intent;
     let (wallet, agent) = ("w".parse().unwrap(), "bot".parse().unwrap());
-    let facts = Facts::of(&wallet, Address::ZERO, &intent, 1);
+    let facts = Facts::of(&wallet, &agent, Address::ZERO, &intent, 1);
     let mut set = FrozenSet::default();
     let before = judge(&set, &agent, &facts, evaluate_stateless(None, &facts));
     let Decision::Deny(before) = before else { panic!("allowed without a policy") };

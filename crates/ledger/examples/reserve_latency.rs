@@ -11,7 +11,7 @@ use quorate_ledger::{Before, Claim, IdempotencyKey, claim, reserve_releasing};
 use quorate_manifest::{Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, SignedDocument, sign};
 use quorate_policy::{Decision, Facts, SignedPolicy, evaluate};
 use quorate_store::{Binding, Kek, Store, open};
-use quorate_types::{Address, B256, U256, WalletId};
+use quorate_types::{Address, AgentId, B256, U256, WalletId};
 use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
 
@@ -55,7 +55,7 @@ fn payment(number: u64, now_s: u64) -> Intent {
 
 /// What the gate does in its transaction, but for the log.
 fn admit(store: &dyn Store, policy: &SignedPolicy, number: u64) -> Duration {
-    let wallet: WalletId = "agent-1".parse().unwrap();
+    let (wallet, agent): (WalletId, AgentId) = ("agent-1".parse().unwrap(), "bot".parse().unwrap());
     let said = [
         ("merchant_domain", "api.example.com"),
         ("merchant_category", "data"),
@@ -71,7 +71,8 @@ fn admit(store: &dyn Store, policy: &SignedPolicy, number: u64) -> Duration {
     let start = Instant::now();
     let mut txn = store.begin().unwrap();
     assert_eq!(claim(txn.as_ref(), &wallet, &key, hash).unwrap(), Claim::Fresh);
-    let facts = Facts { metadata: Some(&said), ..Facts::of(&wallet, Address::ZERO, &intent, now_s * 1000) };
+    let facts =
+        Facts { metadata: Some(&said), ..Facts::of(&wallet, &agent, Address::ZERO, &intent, now_s * 1000) };
     let decision =
         evaluate(Some(policy), &facts, &Before::request(txn.as_ref(), &key, intent.once())).unwrap();
     let approval = match decision {

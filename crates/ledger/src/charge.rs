@@ -6,6 +6,7 @@ use quorate_store::{Read, Txn};
 use quorate_types::{B256, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
+use crate::agents;
 use crate::once::{self, Added};
 use crate::origin::Origin;
 use crate::record::{CHARGES, decode, encode, key_of};
@@ -97,6 +98,7 @@ pub fn charge(
         }
         Some(_) => return Err(LedgerError::Charges),
         None => {
+            agents::note(txn, approval.agent(), wallet)?;
             let Added { charges: added, fee, moved_at } = once::added(txn, &approval)?;
             // Never given back, so it stands at once.
             once::take(txn, &approval, &origin, (moved_at, true))?;

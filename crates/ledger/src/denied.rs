@@ -2,8 +2,9 @@
 
 use quorate_policy::{Counted, MAX_DENIED};
 use quorate_store::Txn;
-use quorate_types::{B256, U256, U512, UnixMillis, WalletId};
+use quorate_types::{AgentId, B256, U256, U512, UnixMillis, WalletId};
 
+use crate::agents;
 use crate::count::{Counts, catch_up, drop_first, find, put};
 use crate::origin::Origin;
 use crate::{IdempotencyKey, LedgerError, totals};
@@ -19,7 +20,7 @@ use crate::{IdempotencyKey, LedgerError, totals};
 /// [`LedgerError`] where the store fails or a record is malformed.
 pub fn count_denied(
     txn: &mut dyn Txn,
-    wallet: &WalletId,
+    (agent, wallet): (&AgentId, &WalletId),
     (key, payload_hash): (&IdempotencyKey, B256),
     at: UnixMillis,
 ) -> Result<bool, LedgerError> {
@@ -28,6 +29,7 @@ pub fn count_denied(
     if find(txn, what, origin)?.is_some() {
         return Ok(false);
     }
+    agents::note(txn, agent, wallet)?;
     put(txn, what, (at, origin), &Counts { amount: U256::ONE, payee: None })?;
     while totals::since(txn, what, None, 0)?.is_some_and(|kept| kept > U512::from(MAX_DENIED)) {
         drop_first(txn, what)?;

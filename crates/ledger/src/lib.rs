@@ -11,6 +11,7 @@
 //!
 //! Amounts are U256 and every sum is checked: an overflow is an error, so a limit that cannot be computed denies.
 
+mod agents;
 mod charge;
 mod claim;
 mod count;

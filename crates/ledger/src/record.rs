@@ -22,6 +22,8 @@ pub(crate) const ORIGINS: &str = "ledger_origin";
 pub(crate) const TOTALS: &str = "ledger_total";
 /// What was signed, or is about to be, by wallet, place, effect and origin.
 pub(crate) const PLACES: &str = "ledger_place";
+/// Which wallets an agent has that anything was counted for, by agent and wallet.
+pub(crate) const AGENTS: &str = "ledger_agent";
 /// A service node's charges, by wallet and payload hash.
 pub(crate) const CHARGES: &str = "ledger_charge";
 

@@ -4,6 +4,7 @@ use quorate_policy::{Approval, Full};
 use quorate_store::Txn;
 use quorate_types::{B256, UnixMillis, WalletId};
 
+use crate::agents;
 use crate::entry::{Progress, Record, read, write};
 use crate::once::{self, Added};
 use crate::origin::Origin;
@@ -63,6 +64,7 @@ pub fn reserve(
     let (wallet, at) = (approval.wallet(), approval.at());
     let attempt = next_attempt(read(txn, wallet, key)?, payload_hash)?;
     let (origin, payee, once) = (Origin::Request(key), approval.payee(), approval.once().copied());
+    agents::note(txn, approval.agent(), wallet)?;
     let Added { charges, fee, moved_at } = once::added(txn, &approval)?;
     once::take(txn, &approval, &origin, (moved_at, false))?;
     let record = Record { attempt, payload_hash, charges, at, progress: Progress::Reserved, fee, once };

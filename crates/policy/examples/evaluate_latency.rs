@@ -16,7 +16,7 @@ use quorate_intent::{
 };
 use quorate_manifest::{Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, SignedDocument, sign};
 use quorate_policy::{Counted, Decision, Facts, History, Past, SignedPolicy, evaluate};
-use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
+use quorate_types::{Address, AgentId, B256, U256, UnixMillis, WalletId};
 use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
 
@@ -72,6 +72,15 @@ impl History for Hundred {
         let _all_seen = (0..100).map(past).filter(|past| past.at >= since).try_for_each(each);
         Ok(())
     }
+
+    fn sum_of_agent(
+        &self,
+        (_, wallet): (&AgentId, &WalletId),
+        counted: Counted,
+        since: UnixMillis,
+    ) -> Result<Option<U256>, Infallible> {
+        self.sum(wallet, counted, None, since)
+    }
 }
 
 fn payment(recipient: Address, amount: u64, signer: Address) -> Intent {
@@ -89,7 +98,7 @@ fn payment(recipient: Address, amount: u64, signer: Address) -> Intent {
 }
 
 fn measure((name, told): (&str, bool), policy: &SignedPolicy, allowed: bool, intents: &[Intent]) {
-    let wallet: WalletId = "agent-1".parse().unwrap();
+    let (wallet, agent): (WalletId, AgentId) = ("agent-1".parse().unwrap(), "bot".parse().unwrap());
     let said = [
         ("merchant_domain", "api.example.com"),
         ("merchant_category", "data"),
@@ -100,7 +109,7 @@ fn measure((name, told): (&str, bool), policy: &SignedPolicy, allowed: bool, int
     let metadata = told.then_some(&said);
     let mut nanos = Vec::with_capacity(ROUNDS);
     for intent in intents.iter().cycle().take(ROUNDS) {
-        let facts = Facts { metadata, ..Facts::of(&wallet, address(0), intent, NOW_S * 1000) };
+        let facts = Facts { metadata, ..Facts::of(&wallet, &agent, address(0), intent, NOW_S * 1000) };
         let start = Instant::now();
         let decision = black_box(evaluate(Some(policy), black_box(&facts), &Hundred)).unwrap();
         nanos.push(start.elapsed().as_nanos());

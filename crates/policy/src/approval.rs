@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use quorate_intent::{Charge, Once};
-use quorate_types::{Address, B256, UnixMillis, WalletId};
+use quorate_types::{Address, AgentId, B256, UnixMillis, WalletId};
 
 use crate::{Counter, Tier};
 
@@ -22,6 +22,7 @@ pub struct Approval<Scope> {
     pub(crate) policy_hash: B256,
     pub(crate) policy_version: u64,
     pub(crate) wallet: WalletId,
+    pub(crate) agent: AgentId,
     pub(crate) charges: Vec<Charge>,
     pub(crate) fee: Option<Box<Charge>>,
     pub(crate) once: Option<Once>,
@@ -46,6 +47,11 @@ impl<Scope> Approval<Scope> {
     /// The wallet that may sign.
     pub const fn wallet(&self) -> &WalletId {
         &self.wallet
+    }
+
+    /// Whose wallet it is: what it signs counts for all of this agent's wallets too.
+    pub const fn agent(&self) -> &AgentId {
+        &self.agent
     }
 
     /// What the rules were shown, and what a ledger must count.
@@ -97,8 +103,8 @@ impl Approval<Full> {
 #[cfg(feature = "fixtures")]
 impl Approval<Full> {
     /// An approval that nobody was asked for, to test ledgers with.
-    pub const fn fixture(
-        wallet: WalletId,
+    pub fn fixture(
+        (wallet, agent): (WalletId, AgentId),
         charges: Vec<Charge>,
         payee: Option<Address>,
         at: UnixMillis,
@@ -108,6 +114,7 @@ impl Approval<Full> {
             policy_hash: B256::ZERO,
             policy_version: 1,
             wallet,
+            agent,
             charges,
             fee,
             once,

@@ -1,6 +1,6 @@
 //! How far a limit over time is used up, before and after one request.
 
-use quorate_types::{Address, U256};
+use quorate_types::{Address, AgentId, U256};
 use serde::{Serialize, Serializer};
 
 /// One limit over time, as it was weighed for a request that passed it. Its fields are what a log keeps of it.
@@ -14,6 +14,9 @@ pub struct Counter {
     /// Whose, where each recipient is counted apart.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "name")]
     pub recipient: Option<Address>,
+    /// Whose wallets are counted together, where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
     /// The time it is counted over, in words.
     pub window: String,
     /// The most there may be.

@@ -56,6 +56,7 @@ fn decide<Scope>(signed: &SignedPolicy, facts: &Facts<'_>, weighed: Weighed) -> 
             policy_hash: signed.hash(),
             policy_version: signed.version(),
             wallet: signed.wallet().clone(),
+            agent: facts.agent.clone(),
             charges,
             fee: fee(facts.intent).map(Box::new),
             once: facts.intent.once(),

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use quorate_intent::Intent;
 use quorate_session::{AgentPublicKey, AgentRequest, AgentSignature, AskError};
-use quorate_types::{Address, UnixMillis, WalletId};
+use quorate_types::{Address, AgentId, UnixMillis, WalletId};
 
 /// One request, as this process itself decoded it.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The wallet that is asked to sign.
     pub wallet: &'a WalletId,
+    /// The agent it was created for, as this process has it on record.
+    pub agent: &'a AgentId,
     /// Its address.
     pub address: Address,
     /// What the payload would do.
@@ -32,9 +34,15 @@ pub struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// A request to an ordinary wallet, on the gateway's word, which nobody approved and which is not on hold.
-    pub const fn of(wallet: &'a WalletId, address: Address, intent: &'a Intent, now: UnixMillis) -> Self {
+    pub const fn of(
+        wallet: &'a WalletId,
+        agent: &'a AgentId,
+        address: Address,
+        intent: &'a Intent,
+        now: UnixMillis,
+    ) -> Self {
         let (raw_digest, asked, approved_by, held_since, metadata) = (false, Asked::Gateway, &[], None, None);
-        Self { wallet, address, intent, now, raw_digest, asked, approved_by, held_since, metadata }
+        Self { wallet, agent, address, intent, now, raw_digest, asked, approved_by, held_since, metadata }
     }
 }
 

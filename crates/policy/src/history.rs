@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use quorate_intent::{AssetId, ChainId, Once};
-use quorate_types::{Address, U256, UnixMillis, WalletId};
+use quorate_types::{Address, AgentId, U256, UnixMillis, WalletId};
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,18 @@ pub trait History {
     ) -> Result<Option<U256>, Self::Error> {
         add_up(self, (wallet, counted), payee, since)
     }
+
+    /// The sum of what counts at or after `since` for all wallets of `agent` together, whoever was paid: of `wallet`, which is
+    /// one of them and the one that is asked, as [`sum`](Self::sum) says it, and all of each other's, whatever its origin.
+    ///
+    /// # Errors
+    /// [`History::Error`] where it cannot be told.
+    fn sum_of_agent(
+        &self,
+        of: (&AgentId, &WalletId),
+        counted: Counted,
+        since: UnixMillis,
+    ) -> Result<Option<U256>, Self::Error>;
 }
 
 /// [`History::sum`], by visiting all there is.

@@ -57,6 +57,8 @@ pub enum Per {
     Wallet,
     /// Each recipient, or spender, apart.
     Recipient,
+    /// The wallet's agent: all wallets that were created for it, together, whoever is paid.
+    Agent,
 }
 
 impl Per {
@@ -65,6 +67,7 @@ impl Per {
         match self {
             Self::Wallet => "",
             Self::Recipient => " to each recipient",
+            Self::Agent => " by all wallets of its agent",
         }
     }
 }

@@ -1,10 +1,11 @@
 //! A policy tried on requests one after the other, by whoever drafts it. It makes no approval: nothing is signed by it.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use quorate_intent::{Charge, Intent, Once};
-use quorate_types::{Address, U256, UnixMillis, WalletId};
+use quorate_types::{Address, AgentId, U256, UnixMillis, WalletId};
 
 use crate::decision::{is_attempt, waits};
 use crate::evaluate::weigh;
@@ -18,6 +19,8 @@ pub struct Trial {
     policy: Policy,
     passed: Vec<Passed>,
     denied: Vec<Denied>,
+    /// What the agent's other wallets were allowed.
+    beside: BTreeMap<WalletId, Vec<Passed>>,
 }
 
 /// A request that was denied, and counts as an attempt.
@@ -42,30 +45,48 @@ struct Passed {
 struct Before<'a> {
     passed: &'a [Passed],
     denied: &'a [Denied],
-    key: &'a str,
+    beside: &'a BTreeMap<WalletId, Vec<Passed>>,
+    /// Of the request; none: nothing is it.
+    key: Option<&'a str>,
     once: Option<Once>,
 }
 
 impl Trial {
     /// Nothing has passed yet.
     pub const fn new(policy: Policy) -> Self {
-        Self { policy, passed: Vec::new(), denied: Vec::new() }
+        Self { policy, passed: Vec::new(), denied: Vec::new(), beside: BTreeMap::new() }
     }
 
     /// Every rule that fails; where none does, the request has passed, and counts from now on. Asked again under its key,
     /// it counts once.
     pub fn ask(&mut self, key: &str, facts: &Facts<'_>) -> Vec<RuleFailure> {
         let once = facts.intent.once();
-        let before = Before { passed: &self.passed, denied: &self.denied, key, once };
+        let Self { passed, denied, beside, .. } = &*self;
+        let before = Before { passed, denied, beside, key: Some(key), once };
         let Ok(Weighed { failures: failed, .. }) = weigh(&self.policy, facts, &before);
         self.count_denied(key, facts, &failed);
-        let Ok(charges) = facts.intent.charges() else { return failed };
-        if failed.is_empty() {
-            let (fee, payee) = (fee(facts.intent), payee(facts.intent));
-            self.passed.retain(|passed| passed.key != key);
-            self.passed.push(Passed { key: key.to_owned(), at: facts.now, charges, fee, once, payee });
+        if failed.is_empty()
+            && let Some(passed) = Passed::of(key, facts.intent, facts.now)
+        {
+            self.give_up(key);
+            self.passed.push(passed);
         }
         failed
+    }
+
+    /// Another wallet of the agent was allowed this at `at`: it counts where all of them count together, and is asked nothing.
+    pub fn beside(&mut self, wallet: &WalletId, key: &str, (intent, at): (&Intent, UnixMillis)) {
+        if let Some(passed) = Passed::of(key, intent, at) {
+            self.give_up_beside(wallet, key);
+            self.beside.entry(wallet.clone()).or_default().push(passed);
+        }
+    }
+
+    /// What another wallet was allowed under this key was given up.
+    pub fn give_up_beside(&mut self, wallet: &WalletId, key: &str) {
+        if let Some(beside) = self.beside.get_mut(wallet) {
+            beside.retain(|passed| passed.key != key);
+        }
     }
 
     /// Asked again under its key, it is the same attempt. What only waits is not denied.
@@ -84,6 +105,12 @@ impl Trial {
 }
 
 impl Passed {
+    /// None where what it moves cannot be told: nothing lets that pass.
+    fn of(key: &str, intent: &Intent, at: UnixMillis) -> Option<Self> {
+        let (charges, fee, once, payee) = (intent.charges().ok()?, fee(intent), intent.once(), payee(intent));
+        Some(Self { key: key.to_owned(), at, charges, fee, once, payee })
+    }
+
     fn amount(&self, counted: Counted) -> Option<U256> {
         match counted {
             Counted::Asset(asset) => {
@@ -120,7 +147,10 @@ impl History for Before<'_> {
 
     fn place_is_taken(&self, _: &WalletId, once: &Once) -> Result<bool, Infallible> {
         let other = |passed: &Once| passed.place == once.place && passed.effect != once.effect;
-        Ok(self.passed.iter().any(|passed| passed.key != self.key && passed.once.as_ref().is_some_and(other)))
+        Ok(self
+            .passed
+            .iter()
+            .any(|passed| self.key != Some(&passed.key) && passed.once.as_ref().is_some_and(other)))
     }
 
     fn visit(
@@ -131,7 +161,7 @@ impl History for Before<'_> {
         each: &mut dyn FnMut(Past) -> ControlFlow<()>,
     ) -> Result<(), Infallible> {
         let rows = self.passed.iter().enumerate().filter(|(at, passed)| {
-            passed.at >= since && passed.key != self.key && self.counts(*at, passed, counted)
+            passed.at >= since && self.key != Some(&passed.key) && self.counts(*at, passed, counted)
         });
         let rows = rows.filter_map(|(_, passed)| {
             Some(Past { at: passed.at, amount: passed.amount(counted)?, payee: passed.payee })
@@ -142,5 +172,21 @@ impl History for Before<'_> {
         rows.sort_by_key(|past| past.at);
         let _all_seen = rows.into_iter().try_for_each(each);
         Ok(())
+    }
+
+    fn sum_of_agent(
+        &self,
+        (_, wallet): (&AgentId, &WalletId),
+        counted: Counted,
+        since: UnixMillis,
+    ) -> Result<Option<U256>, Infallible> {
+        let mut sum = self.sum(wallet, counted, None, since)?;
+        for (other, passed) in self.beside {
+            // Nothing of it is the request that is asked about, whatever its key and its place.
+            let all = Before { passed, denied: &[], key: None, once: None, ..*self };
+            let more = all.sum(other, counted, None, since)?;
+            sum = sum.zip(more).and_then(|(sum, more)| sum.checked_add(more));
+        }
+        Ok(sum)
     }
 }

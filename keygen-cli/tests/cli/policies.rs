@@ -70,7 +70,8 @@ fn what_a_new_policy_changes_is_told_with_its_direction() {
 }
 
 fn event(kind: &'static str, fields: &Value) -> Event {
-    let event = Event::new(kind).wallet(&"shopper".parse().unwrap());
+    let wallet = fields.get("wallet").and_then(Value::as_str).unwrap_or("shopper");
+    let event = Event::new(kind).wallet(&wallet.parse().unwrap());
     fields.as_object().unwrap().iter().fold(event, |event, (key, value)| {
         // Field names live as long as the program.
         event.field(String::leak(key.clone()), value.clone())
@@ -135,6 +136,36 @@ fn an_exported_log_is_asked_again() {
     bench.write("other.yaml", &POLICY.replace("wallet: shopper", "wallet: other"));
     let none = bench.run(&["policy", "backtest", "other.yaml", "--log", "log"]);
     assert!(none.code == 4 && none.stderr.contains("was never active in this log"), "{}", none.stderr);
+}
+
+/// Of the other wallets only those of the wallet's agent count, what was given back does not, and one key may be two wallets'.
+#[test]
+fn a_log_says_what_the_agents_other_wallets_did() {
+    let bench = bench();
+    let noon = 1_780_308_000_000;
+    let of = |wallet: &str, agent: &str, key: &str| {
+        let mut fields = asked(key, "Receipt 1 confirmed", None);
+        fields["agent"] = json!(agent);
+        fields["wallet"] = json!(wallet);
+        fields
+    };
+    let given_back = json!({ "wallet": "traveller", "agent": "bot", "idempotency_key": "b", "admitted_by": 4, "spend": "given back" });
+    let log = log(&[
+        ("wallet.active", noon, json!({ "address": "0x857b06519E91e3A54538791bDbb0E22373e36b66" })),
+        ("sign.allowed", noon + 1, of("shopper", "bot", "a")),
+        ("sign.allowed", noon + 2, of("traveller", "bot", "a")),
+        ("sign.allowed", noon + 3, of("traveller", "bot", "b")),
+        ("sign.failed", noon + 4, given_back),
+        ("sign.allowed", noon + 5, of("stranger", "other", "a")),
+        ("sign.allowed", noon + 6, of("shopper", "bot", "b")),
+        ("sign.allowed", noon + 7, of("shopper", "bot", "c")),
+    ]);
+    bench.write("log", &log);
+    bench.write("agent.yaml", &POLICY.replace("{max: 100, window", "{max: 3, per: agent, window"));
+    bench.snapshot("policy-backtest-agent", &["policy", "backtest", "agent.yaml", "--log", "log"]);
+    bench.write("wallet.yaml", &POLICY.replace("{max: 100, window", "{max: 3, window"));
+    let same = bench.run(&["--json", "policy", "backtest", "wallet.yaml", "--log", "log"]).json();
+    assert_eq!((&same["changed"], &same["beside"]), (&json!([]), &json!(2)));
 }
 
 #[test]

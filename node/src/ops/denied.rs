@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::guard::Request;
 use crate::node::Node;
 use crate::sessions::SessionError;
+use crate::vault::WalletRecord;
 
 /// Rule failures written down of a denial, and characters of anybody's words: an entry of the log has a largest size.
 const MAX_FAILURES: usize = 16;
@@ -137,8 +138,8 @@ fn count(
         Err(SessionError::Denied(_)) | Ok(_) => return Ok(false),
         Err(error) => return Err(error),
     }
-    let wallet = &request.wallet.wallet;
-    Ok(quorate_ledger::count_denied(txn, wallet, (&request.key, request.payload_hash), now)?)
+    let WalletRecord { wallet, agent, .. } = &request.wallet;
+    Ok(quorate_ledger::count_denied(txn, (agent, wallet), (&request.key, request.payload_hash), now)?)
 }
 
 /// Somebody's words, on one line of bounded length.

@@ -11,13 +11,13 @@ use quorate_policy::{Counted, Decision, Facts, History, MAX_DENIED, RuleFailure,
 use quorate_store::{MemStore, Read, Store, update};
 use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
 
-use crate::given::{key, payload, wallet};
+use crate::given::{AGENT, key, payload, wallet};
 use crate::schedules::signed;
 
 const CHAIN: u64 = 84532;
-const SHOP: Address = Address::repeat_byte(0x11);
-const STRANGER: Address = Address::repeat_byte(0x22);
-const START: UnixMillis = 1_700_000_000_000;
+pub(crate) const SHOP: Address = Address::repeat_byte(0x11);
+pub(crate) const STRANGER: Address = Address::repeat_byte(0x22);
+pub(crate) const START: UnixMillis = 1_700_000_000_000;
 
 fn denied_at(read: &dyn Read, wallet: &WalletId, since: UnixMillis) -> Vec<UnixMillis> {
     let mut seen = Vec::new();
@@ -32,7 +32,7 @@ fn denied_at(read: &dyn Read, wallet: &WalletId, since: UnixMillis) -> Vec<UnixM
 }
 
 fn count(store: &dyn Store, w: usize, key: &IdempotencyKey, hash: B256, at: UnixMillis) -> bool {
-    update(store, |txn| count_denied(txn, &wallet(w), (key, hash), at)).unwrap().0
+    update(store, |txn| count_denied(txn, (&AGENT, &wallet(w)), (key, hash), at)).unwrap().0
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn the_latest_are_kept_and_no_more() {
 fn what_is_not_committed_is_not_counted() {
     let store = MemStore::new();
     let mut txn = store.begin().unwrap();
-    assert!(count_denied(txn.as_mut(), &wallet(0), (&key(0), payload(0)), 1).unwrap());
+    assert!(count_denied(txn.as_mut(), (&AGENT, &wallet(0)), (&key(0), payload(0)), 1).unwrap());
     assert_eq!(denied_at(txn.as_ref(), &wallet(0), 0), [1]);
     drop(txn);
     assert!(denied_at(&store, &wallet(0), 0).is_empty());
@@ -88,7 +88,7 @@ fn a_malformed_record_stops_it() {
         .unwrap();
     let _synced =
         update::<_, quorate_store::StoreError>(&store, |txn| txn.put("ledger_denied", &row, &[9])).unwrap();
-    let again = update(&store, |txn| count_denied(txn, &wallet(0), (&key(0), payload(0)), 2));
+    let again = update(&store, |txn| count_denied(txn, (&AGENT, &wallet(0)), (&key(0), payload(0)), 2));
     assert!(again.is_err());
 }
 
@@ -103,7 +103,7 @@ fn policy(w: usize, max: u64, seconds: u64) -> SignedPolicy {
     ))
 }
 
-fn pay(recipient: Address) -> Intent {
+pub(crate) fn pay(recipient: Address) -> Intent {
     Intent {
         chain: Some(CHAIN),
         signer: None,
@@ -151,13 +151,13 @@ fn gate(
     let nth = if ask.good { step + 1000 } else { usize::from(ask.nth) };
     let (key, hash): (IdempotencyKey, _) = (format!("k{nth}").parse().unwrap(), B256::from(U256::from(nth)));
     let mut txn = store.begin().unwrap();
-    let facts = Facts::of(&wallet, Address::ZERO, &intent, now);
+    let facts = Facts::of(&wallet, &AGENT, Address::ZERO, &intent, now);
     let decision = evaluate(Some(policy), &facts, &Before::request(txn.as_ref(), &key, None)).unwrap();
     let (pending, failures) = match decision {
         Decision::Allow(approval) => (Some(reserve(txn.as_mut(), approval, &key, hash).unwrap()), Vec::new()),
         Decision::Deny(denial) => {
             if denial.is_attempt() {
-                count_denied(txn.as_mut(), &wallet, (&key, hash), now).unwrap();
+                count_denied(txn.as_mut(), (&AGENT, &wallet), (&key, hash), now).unwrap();
             }
             (None, denial.failures)
         }

@@ -1,5 +1,7 @@
 //! The names and short forms the tests share.
 
+use std::sync::LazyLock;
+
 use quorate_intent::{AssetId, Charge};
 use quorate_ledger::{
     Charged, Claim, Entry, IdempotencyKey, LedgerError, NothingReleased, Releasing, Reservation, charge,
@@ -7,12 +9,15 @@ use quorate_ledger::{
 };
 use quorate_policy::{Approval, Full};
 use quorate_store::{Store, update};
-use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
+use quorate_types::{Address, AgentId, B256, U256, UnixMillis, WalletId};
 
 pub(crate) fn wallet(n: usize) -> WalletId {
     // One is a prefix of another, so that keys that run together would show.
     ["treasury", "t", "tr"][n].parse().unwrap()
 }
+
+/// Whose wallets they are.
+pub(crate) static AGENT: LazyLock<AgentId> = LazyLock::new(|| "bot".parse().unwrap());
 
 pub(crate) fn key(n: usize) -> IdempotencyKey {
     ["order", "order-1", "o"][n].parse().unwrap()
@@ -35,7 +40,7 @@ pub(crate) const PAYEE: Address = Address::repeat_byte(9);
 
 /// An approval nobody was asked for: here it is the ledger that is tested.
 pub(crate) fn approved(w: usize, charges: &[Charge], at: UnixMillis) -> Approval<Full> {
-    Approval::fixture(wallet(w), charges.to_vec(), Some(PAYEE), at)
+    Approval::fixture((wallet(w), AGENT.clone()), charges.to_vec(), Some(PAYEE), at)
 }
 
 /// A store and short forms of the ledger's functions, each in a transaction of its own, for wallet 0 and key 0.

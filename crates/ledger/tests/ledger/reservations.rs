@@ -15,6 +15,7 @@ use quorate_policy::{Approval, Decision, Facts, Full, SignedPolicy, evaluate};
 use quorate_store::{Aftermath, FailingStore, MemStore, Read, Store, update};
 use quorate_types::{Address, UnixMillis, WalletId};
 
+use crate::given::AGENT;
 use crate::schedules::{
     Broken, Limit, Moves, PAYLOADS, Released, START, broken, hash, intent, limits, payloads, policy,
 };
@@ -134,7 +135,7 @@ impl<'a> Run<'a> {
 
     fn look(&self, read: &dyn Read, n: usize) -> Result<Option<Approval<Full>>, LedgerError> {
         let intent = intent(self.schedule.payloads[self.schedule.requests[n]]);
-        let facts = Facts::of(&self.wallet, Address::ZERO, &intent, self.now);
+        let facts = Facts::of(&self.wallet, &AGENT, Address::ZERO, &intent, self.now);
         Ok(match evaluate(Some(&self.policy), &facts, &Before::request(read, &key(n), intent.once()))? {
             Decision::Allow(approval) => Some(approval),
             Decision::Deny(_) => None,

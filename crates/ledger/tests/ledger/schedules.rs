@@ -19,6 +19,8 @@ use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
 use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
 
+use crate::given::AGENT;
+
 const CHAIN: u64 = 84532;
 const PAYEES: [Address; 2] = [Address::repeat_byte(0x11), Address::repeat_byte(0x22)];
 pub(crate) const PAYLOADS: usize = 10;
@@ -315,7 +317,7 @@ impl<'a> Run<'a> {
         payload: usize,
     ) -> Result<Option<Approval<Full>>, LedgerError> {
         let intent = intent(self.schedule.payloads[payload]);
-        let facts = Facts::of(&self.wallet, Address::ZERO, &intent, self.now);
+        let facts = Facts::of(&self.wallet, &AGENT, Address::ZERO, &intent, self.now);
         let before = Before::payload(read, hash(payload), intent.once());
         Ok(match evaluate(Some(&self.policy), &facts, &before)? {
             Decision::Allow(approval) => Some(approval),

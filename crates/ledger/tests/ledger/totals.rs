@@ -10,7 +10,7 @@ use quorate_policy::{Approval, Counted, Full, History, add_up};
 use quorate_store::{MemStore, Read, Store, StoreError, Txn, Value, Visit, update};
 use quorate_types::{Address, B256, U256, UnixMillis};
 
-use crate::given::{Ledger, PAYEE, asset, charges, key, payload, wallet};
+use crate::given::{AGENT, Ledger, PAYEE, asset, charges, key, payload, wallet};
 use crate::malformed::{put, rows};
 
 const OTHER: Address = Address::repeat_byte(8);
@@ -25,7 +25,7 @@ struct Asked {
 
 impl Asked {
     fn approval(&self, at: UnixMillis) -> Approval<Full> {
-        let approval = Approval::fixture(wallet(0), self.moved.clone(), self.payee, at);
+        let approval = Approval::fixture((wallet(0), AGENT.clone()), self.moved.clone(), self.payee, at);
         match self.landing {
             None => approval,
             Some((fee, once)) => {
@@ -73,7 +73,7 @@ fn take(txn: &mut dyn Txn, step: &Step, now: UnixMillis) -> Result<(), LedgerErr
             let _charged = charge(txn, asked.approval(now), payload(*p))?;
         }
         Step::Deny { p } => {
-            count_denied(txn, &wallet(0), (&key(0), payload(*p)), now)?;
+            count_denied(txn, (&AGENT, &wallet(0)), (&key(0), payload(*p)), now)?;
         }
     }
     Ok(())

@@ -203,7 +203,7 @@ pub(crate) struct CumulativeDraft {
     pub(crate) fees: bool,
     /// The time it is counted over.
     pub(crate) window: WindowDraft,
-    /// Whether it is counted for the wallet, or apart for each recipient.
+    /// Whether it is counted for the wallet, apart for each recipient, or for all wallets of the wallet's agent together.
     #[serde(default)]
     pub(crate) per: Per,
 }
@@ -258,10 +258,10 @@ pub(crate) struct VelocityDraft {
     pub(crate) max: u64,
     /// The time they are counted over.
     pub(crate) window: WindowDraft,
-    /// Whether they are counted for the wallet, or apart for each recipient.
+    /// Whether they are counted for the wallet, apart for each recipient, or for all wallets of the wallet's agent together.
     #[serde(default)]
     pub(crate) per: Per,
-    /// Whether denied attempts count too: for the wallet only, and with a max of 1024 at most.
+    /// Whether denied attempts count too: not for each recipient, and with a max of 1024 at most.
     #[serde(default)]
     pub(crate) denied: bool,
 }

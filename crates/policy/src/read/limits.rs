@@ -52,8 +52,9 @@ pub(super) fn velocity(drafts: &[VelocityDraft], findings: &mut Findings) -> Vec
         let path = format!("rules.velocity[{at}]");
         let Some(window) = time::window(&format!("{path}.window"), &draft.window, findings) else { continue };
         let VelocityDraft { max, per, denied, .. } = *draft;
-        if denied && per != Per::Wallet {
-            findings.error(format!("{path}.denied"), "denied attempts are counted for the wallet only");
+        if denied && per == Per::Recipient {
+            let reason = "denied attempts are counted for the wallet or its agent only";
+            findings.error(format!("{path}.denied"), reason);
         }
         if denied && max > MAX_DENIED {
             findings.error(format!("{path}.max"), format!("with denied attempts at most {MAX_DENIED}"));

@@ -66,7 +66,7 @@ fn stands_alone(rules: &RulesDraft, findings: &mut Findings) {
         let reason = "cannot stand beside raw_digest: nobody can say what 32 bytes move, where, or to whom";
         findings.error(format!("rules.{field}"), reason);
     }
-    for (at, _) in velocity.iter().enumerate().filter(|(_, line)| line.per != Per::Wallet) {
+    for (at, _) in velocity.iter().enumerate().filter(|(_, line)| line.per == Per::Recipient) {
         findings.error(format!("rules.velocity[{at}].per"), "a raw digest names no recipient");
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use quorate_intent::AssetId;
 use quorate_types::U256;
 
-use super::tally::{Fit, Tally};
+use super::tally::{Fit, Tally, Whose};
 use super::{Failure, Question, Weighed, codes, fee, payee};
-use crate::{Counted, Counter, Cumulative, History, Per, words};
+use crate::{Counted, Counter, Cumulative, History, words};
 
 pub(crate) fn check<H: History + ?Sized>(question: &Question<'_>, history: &H) -> Result<Weighed, H::Error> {
     let limits = question.policy.cumulative();
@@ -54,11 +54,6 @@ fn check_limit<H: History + ?Sized>(
     history: &H,
     (limit, requested): (&Cumulative, U256),
 ) -> Result<Weighed, H::Error> {
-    let payee = payee(question.facts.intent);
-    let whose = match limit.per {
-        Per::Wallet => None,
-        Per::Recipient => payee,
-    };
     let (asset, max) = (limit.asset, limit.max);
     let fail = |reason: &str, used, resets_at_ms| -> Weighed {
         let requested = format!("{} on {}", words::quantity(asset, requested), words::chain(asset.chain));
@@ -67,22 +62,24 @@ fn check_limit<H: History + ?Sized>(
         let failure = Failure { reason: reason.to_owned(), limit, used, requested, resets_at_ms };
         failure.of(codes::CUMULATIVE).into()
     };
-    if limit.per == Per::Recipient && payee.is_none() {
+    let Some(whose) = Whose::of(limit.per, payee(question.facts.intent)) else {
         return Ok(fail("it names nobody in whose name it would count", None, None));
-    }
+    };
     let Some(frame) = limit.window.frame(question.facts.now) else {
         return Ok(fail("the window cannot be told at this time", None, None));
     };
     let mut counted = vec![Counted::Asset(asset)];
     counted.extend(limit.fees.then_some(Counted::Fee(asset.chain)));
-    let tally = Tally { counted, payee: whose, requested, max };
+    let tally = Tally { counted, whose, requested, max };
     Ok(match tally.weigh(question, history, frame)? {
         Fit::Fits { used } => {
             let fees = if limit.fees { " with fees" } else { "" };
             let (counts, window) = (format!("{asset}{fees}"), limit.window.to_string());
             let after = used.saturating_add(requested);
+            let agent = (whose == Whose::Agent).then(|| question.facts.agent.clone());
             let rule = codes::CUMULATIVE;
-            Counter { rule, counts, recipient: whose, window, limit: max, before: used, after }.into()
+            Counter { rule, counts, recipient: whose.payee(), agent, window, limit: max, before: used, after }
+                .into()
         }
         Fit::Exceeds { used, resets_at } => {
             fail("more than may move over time", Some(words::quantity(asset, used)), resets_at)

@@ -4,14 +4,43 @@ use quorate_types::{Address, U256, UnixMillis};
 
 use super::Question;
 use crate::window::{End, Frame};
-use crate::{Counted, History};
+use crate::{Counted, History, Per};
+
+/// Whose doings count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The wallet's, whoever was paid.
+    Wallet,
+    /// The wallet's, as far as this one was paid.
+    Payee(Address),
+    /// Those of all wallets of its agent, whoever was paid.
+    Agent,
+}
+
+impl Whose {
+    /// Of a request in whose name it would count; none where each recipient is counted apart and it names nobody.
+    pub(super) const fn of(per: Per, payee: Option<Address>) -> Option<Self> {
+        match (per, payee) {
+            (Per::Wallet, _) => Some(Self::Wallet),
+            (Per::Agent, _) => Some(Self::Agent),
+            (Per::Recipient, Some(payee)) => Some(Self::Payee(payee)),
+            (Per::Recipient, None) => None,
+        }
+    }
+
+    pub(super) const fn payee(self) -> Option<Address> {
+        match self {
+            Self::Payee(payee) => Some(payee),
+            Self::Wallet | Self::Agent => None,
+        }
+    }
+}
 
 /// One limit, for one request.
 pub(super) struct Tally {
     /// Together, in no order but each one's own by time.
     pub(super) counted: Vec<Counted>,
-    /// Only what this one was paid; `None`: whoever was paid.
-    pub(super) payee: Option<Address>,
+    pub(super) whose: Whose,
     pub(super) requested: U256,
     pub(super) max: U256,
 }
@@ -80,9 +109,13 @@ impl Tally {
         history: &H,
         since: UnixMillis,
     ) -> Result<Option<U256>, H::Error> {
+        let (wallet, agent) = (question.facts.wallet, question.facts.agent);
         let mut used = U256::ZERO;
         for counted in &self.counted {
-            let sum = history.sum(question.facts.wallet, *counted, self.payee, since)?;
+            let sum = match self.whose {
+                Whose::Agent => history.sum_of_agent((agent, wallet), *counted, since)?,
+                whose => history.sum(wallet, *counted, whose.payee(), since)?,
+            };
             let Some(sum) = sum.and_then(|sum| used.checked_add(sum)) else { return Ok(None) };
             used = sum;
         }

@@ -2,9 +2,9 @@
 
 use quorate_types::U256;
 
-use super::tally::{Fit, Tally};
+use super::tally::{Fit, Tally, Whose};
 use super::{Failure, Question, Weighed, codes, payee};
-use crate::{Counted, Counter, History, Per, Velocity};
+use crate::{Counted, Counter, History, Velocity};
 
 pub(crate) fn check<H: History + ?Sized>(question: &Question<'_>, history: &H) -> Result<Weighed, H::Error> {
     let mut weighed = Weighed::default();
@@ -19,11 +19,6 @@ fn check_limit<H: History + ?Sized>(
     history: &H,
     limit: &Velocity,
 ) -> Result<Weighed, H::Error> {
-    let payee = payee(question.facts.intent);
-    let whose = match limit.per {
-        Per::Wallet => None,
-        Per::Recipient => payee,
-    };
     let max = U256::from(limit.max);
     let fail = |reason: &str, used, resets_at_ms| -> Weighed {
         let limit = format!("{} {}{}", counted(limit, max), limit.window, limit.per.in_words());
@@ -31,22 +26,24 @@ fn check_limit<H: History + ?Sized>(
         let failure = Failure { reason: reason.to_owned(), limit, used, requested, resets_at_ms };
         failure.of(codes::VELOCITY).into()
     };
-    if limit.per == Per::Recipient && payee.is_none() {
+    let Some(whose) = Whose::of(limit.per, payee(question.facts.intent)) else {
         return Ok(fail("it names nobody in whose name it would count", None, None));
-    }
+    };
     let Some(frame) = limit.window.frame(question.facts.now) else {
         return Ok(fail("the window cannot be told at this time", None, None));
     };
     let mut counts = vec![Counted::Signatures];
     counts.extend(limit.denied.then_some(Counted::Denied));
-    let tally = Tally { counted: counts, payee: whose, requested: U256::ONE, max };
+    let tally = Tally { counted: counts, whose, requested: U256::ONE, max };
     Ok(match tally.weigh(question, history, frame)? {
         Fit::Fits { used } => {
             let counts = if limit.denied { "signatures and denied attempts" } else { "signatures" };
             let (counts, window) = (counts.to_owned(), limit.window.to_string());
             let after = used.saturating_add(U256::ONE);
+            let agent = (whose == Whose::Agent).then(|| question.facts.agent.clone());
             let rule = codes::VELOCITY;
-            Counter { rule, counts, recipient: whose, window, limit: max, before: used, after }.into()
+            Counter { rule, counts, recipient: whose.payee(), agent, window, limit: max, before: used, after }
+                .into()
         }
         Fit::Exceeds { used, resets_at } => {
             let reason = if limit.denied { "too many attempts" } else { "too many signatures" };

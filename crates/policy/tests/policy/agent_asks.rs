@@ -7,7 +7,8 @@ use quorate_session::{AgentKey, AgentRequest, AgentSignature, AskError};
 use quorate_types::B256;
 
 use crate::rig::{
-    BASE_SEPOLIA, NOW_S, PAYER, POLICY, SHOP, STRANGER, address, evaluate, failures, signed, transfer, wallet,
+    AGENT, BASE_SEPOLIA, NOW_S, PAYER, POLICY, SHOP, STRANGER, address, evaluate, failures, signed, transfer,
+    wallet,
 };
 
 const NOW: u64 = NOW_S * 1000;
@@ -36,7 +37,7 @@ fn whose(agents: bool, signature: Option<&AgentSignature>, now: u64) -> Asked {
 /// What fails of it: the same for whoever has a ledger and for a node without one.
 fn told(asked: Asked, intent: &Intent) -> Vec<RuleFailure> {
     let (wallet, policy) = (wallet(), signed(POLICY));
-    let facts = Facts { asked, ..Facts::of(&wallet, address(PAYER), intent, NOW) };
+    let facts = Facts { asked, ..Facts::of(&wallet, &AGENT, address(PAYER), intent, NOW) };
     match (evaluate(Some(&policy), &facts), evaluate_stateless(Some(&policy), &facts)) {
         (Decision::Allow(_), Decision::Allow(_)) => Vec::new(),
         (full, stateless) => {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use quorate_policy::{Decision, Direction, Facts, Policy, Severity, diff, evaluate_stateless, lint};
 
-use crate::rig::{BASE_SEPOLIA, NOW_S, PAYER, SHOP, STRANGER, address, signed, transfer, wallet, with};
+use crate::rig::{
+    AGENT, BASE_SEPOLIA, NOW_S, PAYER, SHOP, STRANGER, address, signed, transfer, wallet, with,
+};
 
 const LINES: &str = r#"  conditions:
     metadata: [{ name: confidence, type: decimal }, { name: retries, type: integer }]
@@ -17,7 +19,7 @@ fn told(said: Option<&[(&str, &str)]>, to: &str) -> Vec<String> {
     let metadata: Option<BTreeMap<String, String>> =
         said.map(|said| said.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect());
     let (intent, wallet) = (transfer(BASE_SEPOLIA, to, 1), wallet());
-    let facts = Facts::of(&wallet, address(PAYER), &intent, NOW_S * 1000);
+    let facts = Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW_S * 1000);
     let facts = Facts { metadata: metadata.as_ref(), ..facts };
     match evaluate_stateless(Some(&signed(&with(LINES))), &facts) {
         Decision::Allow(_) => Vec::new(),

@@ -9,8 +9,8 @@ use quorate_session::AskError;
 use quorate_types::{U256, UnixMillis};
 
 use crate::rig::{
-    BASE_SEPOLIA, Done, NOW_S, PAYER, SHOP, STRANGER, address, decide_after, evaluate, signed, transfer,
-    wallet, with,
+    AGENT, BASE_SEPOLIA, Done, NOW_S, PAYER, SHOP, STRANGER, address, decide_after, evaluate, signed,
+    transfer, wallet, with,
 };
 
 const NOW: UnixMillis = NOW_S * 1000;
@@ -107,7 +107,7 @@ fn an_attempt_is_what_policy_denied_to_whom_the_wallet_listens_to() {
     assert!(!denial(&[]).is_attempt());
     // Somebody else asked in the agent's name.
     let (intent, wallet) = (transfer(BASE_SEPOLIA, STRANGER, 1), wallet());
-    let facts = Facts::of(&wallet, address(PAYER), &intent, NOW);
+    let facts = Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW);
     let forged = Facts { asked: Asked::Nobody(AskError::Missing), ..facts };
     for (facts, counts) in [(facts, true), (forged, false)] {
         let Decision::Deny(denial) = evaluate(Some(&signed(&with(LINE))), &facts) else { panic!("allowed") };
@@ -121,7 +121,7 @@ fn a_trial_counts_as_the_ledger_does() {
     let wallet = wallet();
     let mut ask = |key: &str, to: &str, at: UnixMillis| {
         let intent = transfer(BASE_SEPOLIA, to, 1);
-        let failed = trial.ask(key, &Facts::of(&wallet, address(PAYER), &intent, at));
+        let failed = trial.ask(key, &Facts::of(&wallet, &AGENT, address(PAYER), &intent, at));
         failed.into_iter().map(|failure| failure.rule).collect::<Vec<_>>()
     };
     assert_eq!(ask("a", STRANGER, NOW), ["recipients"]);
@@ -152,9 +152,17 @@ fn without_such_a_line_nothing_is_read_of_what_was_denied() {
         ) -> Result<(), ()> {
             if counted == Counted::Denied { Err(()) } else { Ok(()) }
         }
+        fn sum_of_agent(
+            &self,
+            (_, wallet): (&quorate_types::AgentId, &quorate_types::WalletId),
+            counted: Counted,
+            since: UnixMillis,
+        ) -> Result<Option<U256>, ()> {
+            self.sum(wallet, counted, None, since)
+        }
     }
     let (intent, wallet) = (transfer(BASE_SEPOLIA, SHOP, 1), wallet());
-    let facts = Facts::of(&wallet, address(PAYER), &intent, NOW);
+    let facts = Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW);
     let ask = |lines: &str| quorate_policy::evaluate(Some(&signed(&with(lines))), &facts, &Untold);
     assert!(matches!(ask(&LINE.replace("denied: true, ", "")), Ok(Decision::Allow(_))));
     // And where it cannot be read, nothing is decided.

@@ -7,10 +7,10 @@ use quorate_intent::{Action, Intent, Once};
 use quorate_policy::{
     Counted, Counter, Decision, Facts, History, Past, RuleFailure, codes, evaluate, evaluate_stateless,
 };
-use quorate_types::{Address, Bytes, U256, UnixMillis, WalletId};
+use quorate_types::{Address, AgentId, Bytes, U256, UnixMillis, WalletId};
 
 use crate::rig::{
-    BASE, BASE_SEPOLIA, Done, LANDLORD, NOW_S, PAYER, POLICY, SHOP, address, asset, authorization,
+    AGENT, BASE, BASE_SEPOLIA, Done, LANDLORD, NOW_S, PAYER, POLICY, SHOP, address, asset, authorization,
     decide_after, failures, native, other, signed, transfer, usdc, wallet, with,
 };
 
@@ -233,11 +233,20 @@ fn a_history_that_cannot_be_read_decides_nothing() {
         ) -> Result<(), &'static str> {
             Err("the disk")
         }
+        fn sum_of_agent(
+            &self,
+            _: (&AgentId, &WalletId),
+            _: Counted,
+            _: UnixMillis,
+        ) -> Result<Option<U256>, &'static str> {
+            Err("the disk")
+        }
     }
     let intent = transfer(BASE_SEPOLIA, SHOP, 1);
     let wallet = wallet();
-    let facts = Facts::of(&wallet, address(PAYER), &intent, NOW);
-    for body in [ten_a_minute(), velocity(&[&format!("max: 2, {MINUTE}")])] {
+    let facts = Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW);
+    let of_agent = velocity(&[&format!("max: 2, per: agent, {MINUTE}")]);
+    for body in [ten_a_minute(), velocity(&[&format!("max: 2, {MINUTE}")]), of_agent] {
         assert_eq!(evaluate(Some(&signed(&body)), &facts, &Broken).unwrap_err(), "the disk");
     }
     // Nothing is read where nothing counts.
@@ -248,7 +257,7 @@ fn a_history_that_cannot_be_read_decides_nothing() {
 fn a_node_without_a_ledger_asks_everything_else() {
     let intent = transfer(BASE_SEPOLIA, SHOP, 10_000_001);
     let wallet = wallet();
-    let facts = Facts::of(&wallet, address(PAYER), &intent, NOW);
+    let facts = Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW);
     let policy = signed(&ten_a_minute());
     assert!(matches!(evaluate_stateless(Some(&policy), &facts), Decision::Allow(_)));
     let intent = transfer(BASE_SEPOLIA, SHOP, 25_000_001);
@@ -310,11 +319,15 @@ fn what_is_logged_of_the_limits_has_a_bound() {
         rule: codes::CUMULATIVE,
         counts: asset(u64::MAX, Some(address(SHOP))).to_string(),
         recipient: Some(address(SHOP)),
+        agent: None,
         window: "per month (America/Argentina/ComodRivadavia)".to_owned(),
         limit: U256::MAX,
         before: U256::MAX,
         after: U256::MAX,
     };
+    assert!(serde_json::to_string(&counter).unwrap().len() <= 500);
+    // It has one or the other.
+    let counter = Counter { recipient: None, agent: Some("a".repeat(63).parse().unwrap()), ..counter };
     assert!(serde_json::to_string(&counter).unwrap().len() <= 500);
     let line = |n: usize| format!("    - {{ max: 9, window: {{ rolling_s: {} }} }}\n", 60 + n);
     let body = ten_a_minute() + "  velocity:\n" + &(0..64).map(line).collect::<String>();

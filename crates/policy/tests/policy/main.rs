@@ -20,6 +20,7 @@ mod merchants;
 mod messages;
 mod nonces;
 mod order;
+mod per_agent;
 mod properties;
 mod raw_digests;
 mod reading;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quorate_policy::{Decision, Facts, Policy, evaluate_stateless};
 
 use crate::rig::{
-    BASE_SEPOLIA, NOW_S, PAYER, SHOP, STRANGER, address, failures, signed, transfer, wallet, with,
+    AGENT, BASE_SEPOLIA, NOW_S, PAYER, SHOP, STRANGER, address, failures, signed, transfer, wallet, with,
 };
 
 const LINES: &str =
@@ -18,8 +18,10 @@ fn decide(said: Option<Said<'_>>, to: &str) -> Decision<quorate_policy::Stateles
         said.map(|said| said.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect());
     let intent = transfer(BASE_SEPOLIA, to, 1);
     let wallet = wallet();
-    let facts =
-        Facts { metadata: metadata.as_ref(), ..Facts::of(&wallet, address(PAYER), &intent, NOW_S * 1000) };
+    let facts = Facts {
+        metadata: metadata.as_ref(),
+        ..Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW_S * 1000)
+    };
     evaluate_stateless(Some(&signed(&with(LINES))), &facts)
 }
 

@@ -5,8 +5,8 @@ use quorate_policy::{Decision, evaluate_stateless};
 use quorate_types::B256;
 
 use crate::rig::{
-    BASE, Done, LANDLORD, NOW_S, PAYER, POLICY, SHOP, address, authorization, decide_after, failures, signed,
-    transfer, wallet,
+    AGENT, BASE, Done, LANDLORD, NOW_S, PAYER, POLICY, SHOP, address, authorization, decide_after, failures,
+    signed, transfer, wallet,
 };
 
 fn signed_before(intents: &[&Intent]) -> Done {
@@ -54,7 +54,7 @@ fn it_is_asked_of_a_ledger_and_of_authorizations_only() {
     let other = authorization(BASE, SHOP, 2, NOW_S + 60);
     // A node without a ledger cannot say.
     let (wallet, now) = (wallet(), NOW_S * 1000);
-    let facts = quorate_policy::Facts::of(&wallet, address(PAYER), &other, now);
+    let facts = quorate_policy::Facts::of(&wallet, &AGENT, address(PAYER), &other, now);
     assert!(matches!(evaluate_stateless(Some(&signed(POLICY)), &facts), Decision::Allow(_)));
     assert_eq!(transfer(BASE, SHOP, 1).once(), None);
     assert_ne!(first.once().unwrap().effect, other.once().unwrap().effect);

@@ -11,10 +11,10 @@ use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use quorate_intent::{Intent, Once};
 use quorate_policy::{Asked, Counted, Decision, Facts, History, Past, SignedPolicy, codes};
 use quorate_session::AskError;
-use quorate_types::{U256, WalletId};
+use quorate_types::{AgentId, U256, WalletId};
 
 use crate::properties::{MANIFEST, intent, lines, request};
-use crate::rig::{NOW_S, PAYER, SHOP, address, document, wallet};
+use crate::rig::{AGENT, NOW_S, PAYER, SHOP, address, document, wallet};
 
 /// Every code there is, as failures are listed: what asks no history first.
 pub(crate) const ORDER: [&str; 27] = [
@@ -115,6 +115,15 @@ impl History for Busy {
         let _seen = each(Past { at: since, amount: U256::ONE, payee: None });
         Ok(())
     }
+
+    fn sum_of_agent(
+        &self,
+        (_, wallet): (&AgentId, &WalletId),
+        counted: Counted,
+        since: u64,
+    ) -> Result<Option<U256>, Infallible> {
+        self.sum(wallet, counted, None, since)
+    }
 }
 
 /// What is known of a request beside what it would do.
@@ -147,7 +156,7 @@ fn denied(policy: &SignedPolicy, intent: &Intent, beside: &Beside) -> Vec<String
         asked: beside.asked,
         raw_digest: beside.raw_digest,
         metadata: beside.told.then_some(&metadata),
-        ..Facts::of(&wallet, address(PAYER), intent, beside.now)
+        ..Facts::of(&wallet, &AGENT, address(PAYER), intent, beside.now)
     };
     let Ok(decision) = quorate_policy::evaluate(Some(policy), &facts, &Busy);
     match decision {

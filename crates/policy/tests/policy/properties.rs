@@ -13,7 +13,7 @@ use quorate_types::{Address, B256, Bytes, U256, WalletId};
 
 use crate::order::ORDER;
 use crate::rig::{
-    BASE, BASE_SEPOLIA, LANDLORD, NOW_S, PAYER, POLYGON, SHOP, STRANGER, address, document, evaluate,
+    AGENT, BASE, BASE_SEPOLIA, LANDLORD, NOW_S, PAYER, POLYGON, SHOP, STRANGER, address, document, evaluate,
     manifest, usdc, wallet,
 };
 
@@ -188,7 +188,7 @@ impl Request {
 
 fn allowed(policy: &SignedPolicy, intent: &Intent) -> bool {
     let wallet = wallet();
-    let facts = Facts::of(&wallet, address(PAYER), intent, NOW_S * 1000);
+    let facts = Facts::of(&wallet, &AGENT, address(PAYER), intent, NOW_S * 1000);
     matches!(evaluate(Some(policy), &facts), Decision::Allow(_))
 }
 
@@ -332,7 +332,7 @@ proptest! {
         let empty = "policy: quorate/v1\ncluster: example\nwallet: agent-1\nversion: 1\nrules: {}\n";
         let empty = SignedPolicy::verify(&document(empty, &[1]), &MANIFEST).unwrap();
         let wallet = wallet();
-        let facts = Facts::of(&wallet, address(PAYER), &intent, now);
+        let facts = Facts::of(&wallet, &AGENT, address(PAYER), &intent, now);
         for policy in [None, Some(&empty)] {
             let Decision::Deny(denial) = evaluate(policy, &facts) else { panic!("allowed") };
             prop_assert!(!denial.failures.is_empty());
@@ -348,7 +348,7 @@ proptest! {
     ) {
         let policy = lines.signed();
         let wallet: WalletId = if own { wallet() } else { "agent-2".parse().unwrap() };
-        let facts = Facts::of(&wallet, address(PAYER), &intent, now);
+        let facts = Facts::of(&wallet, &AGENT, address(PAYER), &intent, now);
         let decision = evaluate(Some(&policy), &facts);
         prop_assert_eq!(&decision, &evaluate(Some(&policy), &facts));
         match decision {

@@ -9,8 +9,8 @@ use quorate_session::WalletTerms;
 use quorate_types::{B256, Payload, U256};
 
 use crate::rig::{
-    BASE_SEPOLIA, Done, NOW_S, PAYER, POLICY, SHOP, address, decide, evaluate, failures, signed, transfer,
-    wallet, with,
+    AGENT, BASE_SEPOLIA, Done, NOW_S, PAYER, POLICY, SHOP, address, decide, evaluate, failures, signed,
+    transfer, wallet, with,
 };
 
 const NOW: u64 = NOW_S * 1000;
@@ -28,7 +28,8 @@ fn digest() -> Intent {
 /// What a wallet says that was created so, to `intent`.
 fn decided(created_for_them: bool, body: &str, intent: &Intent) -> Decision<Full> {
     let wallet = wallet();
-    let facts = Facts { raw_digest: created_for_them, ..Facts::of(&wallet, address(PAYER), intent, NOW) };
+    let facts =
+        Facts { raw_digest: created_for_them, ..Facts::of(&wallet, &AGENT, address(PAYER), intent, NOW) };
     evaluate(Some(&signed(body)), &facts)
 }
 
@@ -78,7 +79,7 @@ fn they_are_off_where_nothing_is_said() {
     assert!(matches!(
         evaluate_stateless(
             None,
-            &Facts { raw_digest: true, ..Facts::of(&wallet(), address(PAYER), &digest(), NOW) }
+            &Facts { raw_digest: true, ..Facts::of(&wallet(), &AGENT, address(PAYER), &digest(), NOW) }
         ),
         Decision::Deny(_)
     ));
@@ -155,8 +156,11 @@ fn what_is_about_any_signature_may_stand_beside_them() {
         let (wallet, intent) = (wallet(), digest());
         let past = Past { at: now - 59_999, amount: U256::ONE, payee: None };
         let done = Done(vec![(Counted::Signatures, past); signatures], vec![]);
-        let facts =
-            Facts { raw_digest: true, metadata: said, ..Facts::of(&wallet, address(PAYER), &intent, now) };
+        let facts = Facts {
+            raw_digest: true,
+            metadata: said,
+            ..Facts::of(&wallet, &AGENT, address(PAYER), &intent, now)
+        };
         let decision = quorate_policy::evaluate(Some(&signed(&body)), &facts, &done).unwrap();
         match decision {
             Decision::Allow(_) => vec![],
@@ -183,7 +187,7 @@ fn each_tier_asks_what_its_name_says() {
             raw_digest: true,
             approved_by,
             held_since,
-            ..Facts::of(&wallet, address(PAYER), &intent, NOW)
+            ..Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW)
         };
         let policy = signed(&body(line));
         let named = tier(policy.policy(), &facts);
@@ -284,7 +288,7 @@ fn what_is_not_looser_allows_nothing_that_was_denied() {
                         raw_digest: true,
                         approved_by: &names,
                         held_since,
-                        ..Facts::of(&wallet, address(PAYER), &intent, NOW)
+                        ..Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW)
                     };
                     let allows = |policy| matches!(evaluate(Some(policy), &facts), Decision::Allow(_));
                     let looser = allows(new) && !allows(old);

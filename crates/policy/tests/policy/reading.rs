@@ -328,7 +328,7 @@ fn limits_over_time_are_refused_by_line_and_field() {
     for shape in [
         "  velocity: [{ max: -1, window: { rolling_s: 60 } }]\n",
         "  velocity: [{ max: 1, window: { calendar: year, timezone: UTC } }]\n",
-        "  velocity: [{ max: 1, per: agent, window: { rolling_s: 60 } }]\n",
+        "  velocity: [{ max: 1, per: cluster, window: { rolling_s: 60 } }]\n",
         "  velocity: [{ max: 1, window: { rolling_s: 60, calendar: } }]\n",
         "  active_hours:\n",
     ] {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::ops::ControlFlow;
+use std::sync::LazyLock;
 
 use quorate_intent::{
     Action, Asset, AssetId, Authorization, AuthorizationKind, ChainId, Intent, Once, Validity,
@@ -11,7 +12,7 @@ use quorate_manifest::{
     Manifest, ManifestDraft, Namespace, PersonDraft, PersonKey, QuorumDraft, SignedDocument, sign,
 };
 use quorate_policy::{Counted, Decision, Facts, Full, History, Past, RuleFailure, SignedPolicy};
-use quorate_types::{Address, B256, U256, UnixMillis, WalletId};
+use quorate_types::{Address, AgentId, B256, U256, UnixMillis, WalletId};
 use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
 
@@ -48,6 +49,9 @@ rules:
     - { address: "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf", label: landlord, chains: [base] }
   max_authorization_lifetime_s: 3600
 "#;
+
+/// Whose wallet it is.
+pub(crate) static AGENT: LazyLock<AgentId> = LazyLock::new(|| "bot".parse().unwrap());
 
 pub(crate) fn address(text: &str) -> Address {
     text.parse().unwrap()
@@ -173,6 +177,54 @@ impl History for Done {
         let _all_seen = found.into_iter().try_for_each(each);
         Ok(())
     }
+
+    /// The agent's other wallets did nothing.
+    fn sum_of_agent(
+        &self,
+        (agent, of): (&AgentId, &WalletId),
+        counted: Counted,
+        since: UnixMillis,
+    ) -> Result<Option<U256>, Infallible> {
+        assert_eq!(*agent, *AGENT, "another agent's history was asked for");
+        self.sum(of, counted, None, since)
+    }
+}
+
+/// What was approved before, and what all other wallets of the agent did.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fleet {
+    pub(crate) own: Done,
+    pub(crate) others: Vec<(Counted, Past)>,
+}
+
+impl History for Fleet {
+    type Error = Infallible;
+
+    fn place_is_taken(&self, of: &WalletId, once: &Once) -> Result<bool, Infallible> {
+        self.own.place_is_taken(of, once)
+    }
+
+    fn visit(
+        &self,
+        of: &WalletId,
+        counted: Counted,
+        since: UnixMillis,
+        each: &mut dyn FnMut(Past) -> ControlFlow<()>,
+    ) -> Result<(), Infallible> {
+        self.own.visit(of, counted, since, each)
+    }
+
+    fn sum_of_agent(
+        &self,
+        of: (&AgentId, &WalletId),
+        counted: Counted,
+        since: UnixMillis,
+    ) -> Result<Option<U256>, Infallible> {
+        let own = self.own.sum_of_agent(of, counted, since)?;
+        let counts = |(what, past): &&(Counted, Past)| *what == counted && past.at >= since;
+        let mut others = self.others.iter().filter(counts).map(|(_, past)| past.amount);
+        Ok(own.and_then(|own| others.try_fold(own, U256::checked_add)))
+    }
 }
 
 /// Every rule, where nothing was approved before.
@@ -192,20 +244,28 @@ pub(crate) fn evaluate(policy: Option<&SignedPolicy>, facts: &Facts<'_>) -> Deci
         ) -> Result<(), Infallible> {
             Ok(())
         }
+        fn sum_of_agent(
+            &self,
+            _: (&AgentId, &WalletId),
+            _: Counted,
+            _: UnixMillis,
+        ) -> Result<Option<U256>, Infallible> {
+            Ok(Some(U256::ZERO))
+        }
     }
     quorate_policy::evaluate(policy, facts, &Nothing).unwrap()
 }
 
 pub(crate) fn decide_at(policy: Option<&SignedPolicy>, intent: &Intent, now_ms: u64) -> Decision<Full> {
     let wallet = wallet();
-    let facts = Facts::of(&wallet, address(PAYER), intent, now_ms);
+    let facts = Facts::of(&wallet, &AGENT, address(PAYER), intent, now_ms);
     evaluate(policy, &facts)
 }
 
 /// Under a policy, after what was approved before.
 pub(crate) fn decide_after(done: &Done, body: &str, intent: &Intent, now_ms: u64) -> Decision<Full> {
     let wallet = wallet();
-    let facts = Facts::of(&wallet, address(PAYER), intent, now_ms);
+    let facts = Facts::of(&wallet, &AGENT, address(PAYER), intent, now_ms);
     quorate_policy::evaluate(Some(&signed(body)), &facts, done).unwrap()
 }
 

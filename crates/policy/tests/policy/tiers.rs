@@ -6,8 +6,8 @@ use quorate_policy::{
 use quorate_types::UnixMillis;
 
 use crate::rig::{
-    BASE, BASE_SEPOLIA, NOW_S, PAYER, SHOP, STRANGER, address, evaluate, failures, native, signed, transfer,
-    wallet, with,
+    AGENT, BASE, BASE_SEPOLIA, NOW_S, PAYER, SHOP, STRANGER, address, evaluate, failures, native, signed,
+    transfer, wallet, with,
 };
 
 const NOW: UnixMillis = NOW_S * 1000;
@@ -26,8 +26,11 @@ fn people(names: &[&str]) -> Vec<String> {
 
 fn decided(body: &str, amount: u64, approved_by: &[&str], held_since: Option<UnixMillis>) -> Decision<Full> {
     let (wallet, intent, approved_by) = (wallet(), transfer(BASE_SEPOLIA, SHOP, amount), people(approved_by));
-    let facts =
-        Facts { approved_by: &approved_by, held_since, ..Facts::of(&wallet, address(PAYER), &intent, NOW) };
+    let facts = Facts {
+        approved_by: &approved_by,
+        held_since,
+        ..Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW)
+    };
     evaluate(Some(&signed(body)), &facts)
 }
 
@@ -91,7 +94,7 @@ fn enough_of_those_named_approve() {
 fn people_approve_nothing_that_policy_denies() {
     let (wallet, yes) = (wallet(), people(&["anne", "ben"]));
     for intent in [transfer(BASE_SEPOLIA, SHOP, 25_000_001), transfer(BASE_SEPOLIA, STRANGER, 20_000_000)] {
-        let facts = Facts { approved_by: &yes, ..Facts::of(&wallet, address(PAYER), &intent, NOW) };
+        let facts = Facts { approved_by: &yes, ..Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW) };
         let Decision::Deny(denial) = evaluate(Some(&signed(&body())), &facts) else { panic!("allowed") };
         assert!(!denial.waits(), "{denial}");
         let facts = Facts { approved_by: &[], ..facts };
@@ -106,7 +109,7 @@ fn the_agent_node_counts_approvals_too() {
     let (wallet, policy) = (wallet(), signed(&body()));
     let rules = |amount| {
         let intent = transfer(BASE_SEPOLIA, SHOP, amount);
-        match evaluate_stateless(Some(&policy), &Facts::of(&wallet, address(PAYER), &intent, NOW)) {
+        match evaluate_stateless(Some(&policy), &Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW)) {
             Decision::Allow(_) => Vec::new(),
             denied => failures(denied).into_iter().map(|failure| failure.rule).collect(),
         }
@@ -118,12 +121,12 @@ fn the_agent_node_counts_approvals_too() {
 #[test]
 fn an_asset_without_a_line_and_a_policy_without_lines_sign_at_once() {
     let (wallet, policy) = (wallet(), Policy::parse(body().as_bytes()).unwrap());
-    let of = |intent| tier(&policy, &Facts::of(&wallet, address(PAYER), &intent, NOW));
+    let of = |intent| tier(&policy, &Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW));
     assert_eq!(of(transfer(BASE, SHOP, 99_000_000)), Tier::Instant);
     assert_eq!(of(native(BASE_SEPOLIA, SHOP, 1)), Tier::Instant);
     let plain = Policy::parse(with("").as_bytes()).unwrap();
     let intent = transfer(BASE_SEPOLIA, SHOP, 99_000_000);
-    let facts = Facts::of(&wallet, address(PAYER), &intent, NOW);
+    let facts = Facts::of(&wallet, &AGENT, address(PAYER), &intent, NOW);
     assert_eq!((tier(&plain, &facts), hold(&plain, &facts)), (Tier::Instant, None));
     let always = with("  tiers: [{ asset: USDC, chain: base-sepolia }]\n  approval: { threshold: 1 }\n");
     assert_eq!(tier(&Policy::parse(always.as_bytes()).unwrap(), &facts), Tier::Approval, "always people");

@@ -12,8 +12,8 @@ use quorate_policy::{Counted, Decision, Direction, Facts, Past, Policy, SignedPo
 use quorate_types::{Bytes, U256};
 
 use crate::rig::{
-    BASE, BASE_SEPOLIA, Done, LANDLORD, NOW_S, PAYER, POLICY, SHOP, STRANGER, address, asset, authorization,
-    native, other, swap, transfer, usdc, wallet, with,
+    AGENT, BASE, BASE_SEPOLIA, Done, Fleet, LANDLORD, NOW_S, PAYER, POLICY, SHOP, STRANGER, address, asset,
+    authorization, native, other, swap, transfer, usdc, wallet, with,
 };
 
 const NOW: u64 = NOW_S * 1000;
@@ -89,6 +89,7 @@ fn limiting() -> Vec<Vec<String>> {
             "  cumulative: [{ asset: USDC, chain: base, max: \"7\", window: { rolling_s: 60 } }]\n",
             "  cumulative: [{ asset: USDC, chain: base, max: \"9\", window: { rolling_s: 600 } }]\n",
             "  cumulative: [{ asset: USDC, chain: base, max: \"7\", window: { rolling_s: 60 }, per: recipient }]\n",
+            "  cumulative: [{ asset: USDC, chain: base, max: \"7\", window: { rolling_s: 60 }, per: agent }]\n",
             "  cumulative: [{ asset: USDC, chain: base, max: \"9\", window: { rolling_s: 60 } }, { asset: ETH, chain: base, max: \"1\", fees: true, window: { calendar: day, timezone: UTC } }]\n",
         ]),
         list(&[
@@ -97,6 +98,8 @@ fn limiting() -> Vec<Vec<String>> {
             "  velocity: [{ max: 2, window: { rolling_s: 60 } }]\n",
             "  velocity: [{ max: 2, window: { rolling_s: 600 } }]\n",
             "  velocity: [{ max: 2, denied: true, window: { rolling_s: 60 } }]\n",
+            "  velocity: [{ max: 2, per: agent, window: { rolling_s: 60 } }]\n",
+            "  velocity: [{ max: 1, window: { rolling_s: 60 } }, { max: 2, per: agent, denied: true, window: { rolling_s: 60 } }]\n",
             "  velocity: [{ max: 1, window: { rolling_s: 60 } }, { max: 3, denied: true, window: { rolling_s: 60 } }]\n",
         ]),
         list(&[
@@ -187,7 +190,7 @@ struct World {
     said: Option<BTreeMap<String, String>>,
     approved_by: Vec<String>,
     held_since: Option<u64>,
-    done: Done,
+    done: Fleet,
 }
 
 fn world() -> impl Strategy<Value = World> {
@@ -202,9 +205,10 @@ fn world() -> impl Strategy<Value = World> {
     );
     let names = prop::sample::select(vec![vec![], vec!["ann"], vec!["ann", "ben"], vec!["zoe"]]);
     let now = prop_oneof![4 => Just(NOW), 1 => Just(NOW + 86_400_000), 1 => Just(NOW + 400 * 86_400_000)];
-    let past = (prop::sample::select(&[10_000u64, 300_000][..]), 0u64..6, any::<bool>());
-    (now, said, names, any::<bool>(), prop::collection::vec(past, 0..3)).prop_map(
-        |(now, said, names, held, past)| World {
+    let past = || (prop::sample::select(&[10_000u64, 300_000][..]), 0u64..6, any::<bool>());
+    let pasts = || prop::collection::vec(past(), 0..3);
+    (now, said, names, any::<bool>(), pasts(), pasts()).prop_map(|(now, said, names, held, own, others)| {
+        World {
             now,
             said: said.map(|(domain, category, confidence)| {
                 let said = [
@@ -216,23 +220,23 @@ fn world() -> impl Strategy<Value = World> {
             }),
             approved_by: names.iter().map(|name| (*name).to_owned()).collect(),
             held_since: held.then_some(now - 60_000),
-            done: Done(
-                past.into_iter()
-                    .flat_map(|(ago, amount, shop)| {
-                        let at = now - ago;
-                        let payee = shop.then(|| address(SHOP));
-                        let spent = Past { at, amount: U256::from(amount * USDC), payee };
-                        [
-                            (Counted::Asset(asset(BASE, Some(usdc(BASE)))), spent),
-                            (Counted::Signatures, Past { at, amount: U256::ONE, payee }),
-                            (Counted::Denied, Past { at, amount: U256::ONE, payee: None }),
-                        ]
-                    })
-                    .collect(),
-                vec![],
-            ),
-        },
-    )
+            done: Fleet { own: Done(did(now, own), vec![]), others: did(now, others) },
+        }
+    })
+}
+
+fn did(now: u64, past: Vec<(u64, u64, bool)>) -> Vec<(Counted, Past)> {
+    let each = |(ago, amount, shop): (u64, u64, bool)| {
+        let at = now - ago;
+        let payee = shop.then(|| address(SHOP));
+        let spent = Past { at, amount: U256::from(amount * USDC), payee };
+        [
+            (Counted::Asset(asset(BASE, Some(usdc(BASE)))), spent),
+            (Counted::Signatures, Past { at, amount: U256::ONE, payee }),
+            (Counted::Denied, Past { at, amount: U256::ONE, payee: None }),
+        ]
+    };
+    past.into_iter().flat_map(each).collect()
 }
 
 fn allowed(policy: &SignedPolicy, intent: &Intent, world: &World) -> bool {
@@ -241,7 +245,7 @@ fn allowed(policy: &SignedPolicy, intent: &Intent, world: &World) -> bool {
         approved_by: &world.approved_by,
         held_since: world.held_since,
         metadata: world.said.as_ref(),
-        ..Facts::of(&wallet, address(PAYER), intent, world.now)
+        ..Facts::of(&wallet, &AGENT, address(PAYER), intent, world.now)
     };
     matches!(quorate_policy::evaluate(Some(policy), &facts, &world.done).unwrap(), Decision::Allow(_))
 }

@@ -4,7 +4,9 @@ use quorate_intent::{Intent, TransactionTerms};
 use quorate_policy::{Facts, Policy, Trial};
 use quorate_types::U256;
 
-use crate::rig::{BASE, BASE_SEPOLIA, NOW_S, PAYER, SHOP, address, authorization, transfer, wallet, with};
+use crate::rig::{
+    AGENT, BASE, BASE_SEPOLIA, NOW_S, PAYER, SHOP, address, authorization, transfer, wallet, with,
+};
 
 fn trial() -> Trial {
     let body = with(
@@ -15,7 +17,7 @@ fn trial() -> Trial {
 
 fn ask(trial: &mut Trial, key: &str, intent: &Intent) -> Vec<String> {
     let wallet = wallet();
-    let facts = Facts::of(&wallet, address(PAYER), intent, NOW_S * 1000);
+    let facts = Facts::of(&wallet, &AGENT, address(PAYER), intent, NOW_S * 1000);
     trial.ask(key, &facts).into_iter().map(|failure| failure.rule).collect()
 }
 

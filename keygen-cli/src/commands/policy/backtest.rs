@@ -5,12 +5,12 @@ use std::path::Path;
 
 use quorate_audit::Exported;
 use quorate_intent::decode;
-use quorate_policy::{Facts, Policy, Tier, Trial, tier};
-use quorate_types::{Address, B256, Payload, UnixMillis};
+use quorate_policy::{Facts, Per, Policy, Tier, Trial, tier};
+use quorate_types::{Address, AgentId, B256, Payload, UnixMillis, WalletId};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::diff::read;
+use super::diff::{namesake, read};
 use crate::files;
 use crate::output::Answer;
 use crate::payload::source::hex_bytes;
@@ -49,6 +49,8 @@ struct Replayed {
     asked: u64,
     skipped: u64,
     changed: Vec<Changed>,
+    /// What the agent's other wallets were allowed.
+    beside: u64,
 }
 
 pub(super) fn run(policy: &Path, log: &Path) -> Result<Answer, Refusal> {
@@ -58,11 +60,10 @@ pub(super) fn run(policy: &Path, log: &Path) -> Result<Answer, Refusal> {
     let mut entries = Vec::new();
     for entry in exported.entries() {
         let entry: Value = serde_json::from_str(&entry.json).or_internal("an entry of the log")?;
-        if entry.get("wallet").and_then(Value::as_str) == Some(parsed.wallet().as_str()) {
-            entries.push(entry);
-        }
+        entries.push(entry);
     }
-    let address = entries.iter().find_map(address).ok_or_else(|| {
+    let own = |entry: &&Value| text(entry, "wallet") == parsed.wallet().as_str();
+    let address = entries.iter().filter(own).find_map(address).ok_or_else(|| {
         Refusal::not_found(format!(
             "{}: wallet {} was never active in this log",
             log.display(),
@@ -70,8 +71,15 @@ pub(super) fn run(policy: &Path, log: &Path) -> Result<Answer, Refusal> {
         ))
     })?;
     let (mut trial, mut found) = (Trial::new(parsed.clone()), Replayed::default());
+    let agent = entries.iter().filter(own).find_map(agent);
+    // Rules know an agent by its wallets only.
+    let named = agent.clone().map_or_else(|| namesake(&parsed), Ok)?;
     for entry in &entries {
-        replay(&mut trial, (&parsed, address), entry, &mut found);
+        if own(&entry) {
+            replay(&mut trial, (&parsed, &named, address), entry, &mut found);
+        } else if agent.is_some() && self::agent(entry) == agent {
+            beside(&mut trial, entry, &mut found);
+        }
     }
     answer(&parsed, &found)
 }
@@ -82,14 +90,52 @@ fn address(entry: &Value) -> Option<Address> {
     entry.get("fields")?.get("address").filter(|_| born)?.as_str()?.parse().ok()
 }
 
-fn replay(trial: &mut Trial, (policy, address): (&Policy, Address), entry: &Value, found: &mut Replayed) {
-    let text =
-        |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+/// Whose wallet it is, where the entry says so.
+fn agent(entry: &Value) -> Option<AgentId> {
+    entry.get("fields")?.get("agent")?.as_str()?.parse().ok()
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// What another wallet of the agent was allowed, whatever its policy: for lines that count all of them together. Of what it was
+/// denied the log does not say whether it counted.
+fn beside(trial: &mut Trial, entry: &Value, found: &mut Replayed) {
+    let (kind, fields) = (text(entry, "kind"), entry.get("fields").unwrap_or(&Value::Null));
+    let (key, Ok(wallet)) = (text(fields, "idempotency_key"), text(entry, "wallet").parse::<WalletId>())
+    else {
+        return;
+    };
+    let at = entry.get("at_ms").and_then(Value::as_u64).unwrap_or_default();
+    if fields.get("admitted_by").is_some() {
+        if given_up(&kind, fields) {
+            trial.give_up_beside(&wallet, &key);
+        }
+    } else if kind == "sign.allowed"
+        && let Some(decoded) = payload(fields).and_then(|payload| decode(&payload).ok())
+    {
+        found.beside = found.beside.saturating_add(1);
+        trial.beside(&wallet, &key, (&decoded.intent, at));
+    }
+}
+
+/// Whether what was admitted was given up.
+fn given_up(kind: &str, fields: &Value) -> bool {
+    text(fields, "spend") == "given back" || kind == "sign.not_started"
+}
+
+fn replay(
+    trial: &mut Trial,
+    (policy, agent, address): (&Policy, &AgentId, Address),
+    entry: &Value,
+    found: &mut Replayed,
+) {
     let (kind, fields) = (text(entry, "kind"), entry.get("fields").unwrap_or(&Value::Null));
     let key = text(fields, "idempotency_key");
     // What came of a request that was admitted.
     if fields.get("admitted_by").is_some() {
-        if text(fields, "spend") == "given back" || kind == "sign.not_started" {
+        if given_up(&kind, fields) {
             trial.give_up(&key);
         }
         return;
@@ -115,7 +161,7 @@ fn replay(trial: &mut Trial, (policy, address): (&Policy, Address), entry: &Valu
         return;
     }
     found.asked = found.asked.saturating_add(1);
-    match ask(trial, (policy, address), &past) {
+    match ask(trial, (policy, agent, address), &past) {
         None => found.skipped = found.skipped.saturating_add(1),
         Some(would_be) if would_be.is_empty() != past.codes.is_empty() => found.changed.push(Changed {
             sequence: past.sequence,
@@ -129,7 +175,11 @@ fn replay(trial: &mut Trial, (policy, address): (&Policy, Address), entry: &Valu
 }
 
 /// Codes of the rules that would fail; `None` where it cannot be told.
-fn ask(trial: &mut Trial, (policy, address): (&Policy, Address), past: &Past) -> Option<Vec<String>> {
+fn ask(
+    trial: &mut Trial,
+    (policy, agent, address): (&Policy, &AgentId, Address),
+    past: &Past,
+) -> Option<Vec<String>> {
     if past.codes.iter().any(|code| NOT_THE_POLICYS.contains(&code.as_str())) {
         return Some(past.codes.clone());
     }
@@ -139,7 +189,7 @@ fn ask(trial: &mut Trial, (policy, address): (&Policy, Address), past: &Past) ->
         metadata: Some(&past.metadata),
         // A policy is taken only by a wallet of its sort.
         raw_digest: policy.raw_digest().is_some(),
-        ..Facts::of(policy.wallet(), address, &decoded.intent, past.at)
+        ..Facts::of(policy.wallet(), agent, address, &decoded.intent, past.at)
     };
     let held_since = match tier(policy, &facts) {
         Tier::Delay(seconds) => Some(past.at.saturating_sub(seconds.saturating_mul(1000))),
@@ -179,7 +229,7 @@ fn payload(fields: &Value) -> Option<Payload> {
 }
 
 fn answer(policy: &Policy, found: &Replayed) -> Result<Answer, Refusal> {
-    let Replayed { asked, skipped, changed } = found;
+    let Replayed { asked, skipped, changed, beside } = found;
     let would_deny = changed.iter().filter(|change| change.was.is_empty()).count();
     let would_allow = changed.len().saturating_sub(would_deny);
     let mut lines: Vec<String> = changed.iter().map(words).collect();
@@ -192,16 +242,30 @@ fn answer(policy: &Policy, found: &Replayed) -> Result<Answer, Refusal> {
             "{skipped} of them cannot be told: the log keeps no payload of more than 4096 bytes."
         ));
     }
+    if counts_agent(policy) {
+        lines.push(format!(
+            "Lines per agent count what the agent's other wallets were allowed in this log, {beside} requests whose payload it \
+             kept, and no denied attempts of theirs."
+        ));
+    }
     let object = json!({
         "wallet": policy.wallet(),
         "version": policy.version(),
         "asked": asked,
         "skipped": skipped,
+        "beside": beside,
         "would_deny": would_deny,
         "would_allow": would_allow,
         "changed": changed,
     });
     Answer::new(&object, lines.join("\n"))
+}
+
+/// Whether any line counts all wallets of the agent together.
+fn counts_agent(policy: &Policy) -> bool {
+    let mut scopes =
+        policy.velocity().iter().map(|line| line.per).chain(policy.cumulative().iter().map(|line| line.per));
+    scopes.any(|per| per == Per::Agent)
 }
 
 fn words(change: &Changed) -> String {

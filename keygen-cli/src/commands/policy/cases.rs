@@ -9,7 +9,7 @@ use quorate_types::{Address, B256, Bytes, Payload, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::diff::read;
+use super::diff::{namesake, read};
 use crate::files;
 use crate::output::Answer;
 use crate::payload::authorization::{Authorization, Kind, Payment};
@@ -151,6 +151,8 @@ fn judge(
     case: &Case,
 ) -> Result<Outcome, Refusal> {
     let payload = payload(case, (address, now, number))?;
+    // Its other wallets sign nothing here.
+    let agent = namesake(policy)?;
     // What cannot be read is never signed.
     let failures = match decode(&payload) {
         Ok(Decoded { intent, .. }) => {
@@ -160,7 +162,7 @@ fn judge(
                 metadata: Some(&case.metadata),
                 // A policy is taken only by a wallet of its sort.
                 raw_digest: policy.raw_digest().is_some(),
-                ..Facts::of(policy.wallet(), address, &intent, now)
+                ..Facts::of(policy.wallet(), &agent, address, &intent, now)
             };
             trial.ask(&number.to_string(), &facts)
         }

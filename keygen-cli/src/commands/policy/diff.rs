@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use quorate_policy::{Change, Direction, Policy, diff, loosened};
+use quorate_types::AgentId;
 use serde_json::json;
 
 use crate::files;
 use crate::output::Answer;
-use crate::refusal::Refusal;
+use crate::refusal::{OrRefuse, Refusal};
 
 /// Reads a policy that every machine would accept once it is signed.
 pub(super) fn read(file: &Path) -> Result<Policy, Refusal> {
@@ -15,6 +16,11 @@ pub(super) fn read(file: &Path) -> Result<Policy, Refusal> {
         Refusal::invalid(format!("{}: {error}", file.display()))
             .next("`quorate policy lint FILE` tells it all")
     })
+}
+
+/// An agent to ask a policy about where nothing names the wallet's: called as the wallet is.
+pub(super) fn namesake(policy: &Policy) -> Result<AgentId, Refusal> {
+    policy.wallet().as_str().parse().or_internal("an agent's name")
 }
 
 pub(super) fn run(old: &Path, new: &Path) -> Result<Answer, Refusal> {
