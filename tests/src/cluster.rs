@@ -161,6 +161,11 @@ impl Cluster {
         self.create(v1::CreateWalletRequest { raw_digest: true, ..asked(wallet) }).await
     }
 
+    /// Creates one more wallet of an agent, on the gateway's word.
+    pub async fn create_wallet_of(&self, agent: &str, wallet: &str) -> Result<v1::Wallet, Status> {
+        self.create(v1::CreateWalletRequest { agent: agent.to_owned(), ..asked(wallet) }).await
+    }
+
     async fn create(&self, request: v1::CreateWalletRequest) -> Result<v1::Wallet, Status> {
         self.wallets().await.create_wallet(request).await.map(Response::into_inner)
     }

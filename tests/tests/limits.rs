@@ -11,8 +11,8 @@ use quorate_proto::v1::session_outcome::Outcome;
 use quorate_proto::v1::session_start::Protocol;
 use quorate_proto::v1::sign_response;
 use quorate_tests::{
-    Cluster, Ending, FRIEND, Script, Stage, WALLET, authorization, golden, play_together, shown, transfer,
-    usdc, with_limits,
+    Cluster, Ending, FRIEND, STRANGER, Script, Stage, WALLET, authorization, golden, play_together, shown,
+    transfer, usdc, with_limits,
 };
 use quorate_types::{Payload, Role};
 
@@ -45,8 +45,12 @@ async fn pass_on(stage: &mut Stage, policy: &SignedDocument) {
 }
 
 fn ask(policy: &SignedDocument, payload: &Payload) -> Script<'static> {
+    ask_of(WALLET, policy, payload)
+}
+
+fn ask_of(wallet: &str, policy: &SignedDocument, payload: &Payload) -> Script<'static> {
     let policy_hash = policy.hash(Namespace::Policy).to_vec();
-    let start = v1::StartSign { policy_hash, ..shown(payload) };
+    let start = v1::StartSign { wallet: wallet.to_owned(), policy_hash, ..shown(payload) };
     let starts = ["agent-1", "service-1"].map(|node| (node, Protocol::Sign(start.clone())));
     // A node that was left alone by the other's denial waits for as long.
     Script::new(starts).within(20_000)
@@ -192,4 +196,84 @@ async fn a_loop_of_small_payments_is_stopped_by_its_number() {
     // An answer that was given is given again: it is no further signature.
     assert!(is_signed(&cluster.sign(WALLET, &small(0), "loop-0").await.unwrap()));
     cluster.stop().await;
+}
+
+const SECOND: &str = "second";
+const ANOTHERS: &str = "anothers";
+
+/// The same rules for another wallet.
+fn policy_of(cluster: &Cluster, wallet: &str, version: u64, limits: &str) -> SignedDocument {
+    let yaml = with_limits(version, limits);
+    cluster.world.policy(&yaml.replace(&format!("wallet: {WALLET}\n"), &format!("wallet: {wallet}\n")))
+}
+
+fn rate(max: u64) -> String {
+    format!("  velocity:\n    - {{max: {max}, per: agent, denied: true, window: {{rolling_s: 86400}}}}\n")
+}
+
+/// Two wallets of one agent ask at once, under one idempotency key and for one payload, where the agent may sign once: one
+/// is signed. What one of them was denied counts for the other, and another agent has a rate of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agents_wallets_share_its_rate() {
+    let world = tokio::task::spawn_blocking(|| golden().world()).await.unwrap();
+    let cluster = Cluster::start(world).await;
+    cluster.create_wallet_of(&format!("{WALLET}-agent"), SECOND).await.unwrap();
+    cluster.create_wallet(ANOTHERS).await.unwrap();
+    for wallet in [WALLET, SECOND, ANOTHERS] {
+        cluster.apply_policy(&policy_of(&cluster, wallet, 2, &rate(1))).await.unwrap();
+    }
+    let pay = payment(1);
+    let (one, two) = tokio::join!(cluster.sign(WALLET, &pay, "k"), cluster.sign(SECOND, &pay, "k"));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_ne!(is_signed(&one), is_signed(&two), "one of them, and no more");
+    let (winner, loser, denied) = if is_signed(&one) { (WALLET, SECOND, two) } else { (SECOND, WALLET, one) };
+    let failure = &denial(denied).failures[0];
+    assert_eq!(
+        (failure.rule.as_str(), failure.limit.as_str(), failure.used.as_str()),
+        (
+            "velocity",
+            "1 signature or denied attempt in any 86400 s by all wallets of its agent",
+            "1 signature or denied attempt"
+        )
+    );
+    assert!(is_signed(&cluster.sign(winner, &pay, "k").await.unwrap()), "an answer is given again");
+    assert!(is_signed(&cluster.sign(ANOTHERS, &pay, "k").await.unwrap()), "another agent's");
+
+    // Of three, one is signed; the second is denied for its recipient; so one is left, for either of them.
+    for wallet in [WALLET, SECOND] {
+        cluster.apply_policy(&policy_of(&cluster, wallet, 3, &rate(3))).await.unwrap();
+    }
+    let denied = denial(cluster.sign(loser, &transfer(STRANGER, usdc(1), 7), "stray").await.unwrap());
+    assert_eq!(denied.failures[0].rule, "recipients");
+    assert!(is_signed(&cluster.sign(winner, &payment(8), "last").await.unwrap()));
+    for wallet in [WALLET, SECOND] {
+        let denied = denial(cluster.sign(wallet, &payment(9), "more").await.unwrap());
+        assert_eq!(denied.failures[0].used, "3 signatures or denied attempts", "{wallet}");
+    }
+    past_the_gate(cluster).await;
+}
+
+/// The coordinator skips its own gate: the service node counts by itself, which signed twice for this agent. The third is the
+/// last, whichever of its wallets is asked, and however many at once.
+async fn past_the_gate(cluster: Cluster) {
+    let policies = [WALLET, SECOND].map(|wallet| (wallet, policy_of(&cluster, wallet, 4, &rate(3))));
+    let world = cluster.stop().await;
+    let mut stage = Stage::of(world, &[Role::Agent, Role::Service]).await;
+    for (_, policy) in &policies {
+        pass_on(&mut stage, policy).await;
+    }
+    let mut endings = Vec::new();
+    let over = |endings: &[Ending]| {
+        let said = |ending: &Ending| matches!(ending.outcomes.get("service-1"), Some(Outcome::Denied(_)));
+        endings.iter().filter(|ending| said(ending)).count()
+    };
+    let mut nonce = 20;
+    // What did not make it in time is asked for again, until the node says no to both.
+    while over(&endings) < 2 && nonce < 30 {
+        let scripts =
+            policies.iter().map(|(wallet, policy)| ask_of(wallet, policy, &payment(nonce))).collect();
+        endings.extend(play_together(scripts, &mut stage.relay).await);
+        nonce += 1;
+    }
+    assert_eq!((signed(&endings), over(&endings) >= 2), (1, true), "one was left");
 }
