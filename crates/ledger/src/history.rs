@@ -102,10 +102,10 @@ impl History for Before<'_> {
         counted: Counted,
         since: UnixMillis,
     ) -> Result<Option<U256>, LedgerError> {
+        let Some(wallets) = agents::wallets(self.read, agent)? else { return Ok(None) };
         let mut sum = self.sum(wallet, counted, None, since)?;
         // The others' requests may have this one's key, and their payloads its bytes: they are not this one.
         let all = Self { except: None, once: None, ..*self };
-        let wallets = agents::wallets(self.read, agent)?;
         for other in wallets.iter().filter(|other| *other != wallet) {
             let more = all.sum(other, counted, None, since)?;
             sum = sum.zip(more).and_then(|(sum, more)| sum.checked_add(more));

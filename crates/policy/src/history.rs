@@ -77,7 +77,8 @@ pub trait History {
     }
 
     /// The sum of what counts at or after `since` for all wallets of `agent` together, whoever was paid: of `wallet`, which is
-    /// one of them and the one that is asked, as [`sum`](Self::sum) says it, and all of each other's, whatever its origin.
+    /// one of them and the one that is asked, as [`sum`](Self::sum) says it, and all of each other's, whatever its origin. None
+    /// where it is beyond 256 bits, or the agent has more wallets than can be added up.
     ///
     /// # Errors
     /// [`History::Error`] where it cannot be told.

@@ -94,6 +94,22 @@ fn sums_that_are_too_much_together_are_none() {
     assert_eq!(sum(&before, 2, Counted::Asset(asset(0)), 0).unwrap(), Some(U256::ZERO));
 }
 
+/// What takes too long to add up is denied, and not what other agents ask.
+#[test]
+fn an_agent_of_more_wallets_than_are_added_up_is_told_no_sum() {
+    let store = MemStore::new();
+    let count = |number: usize| {
+        let wallet = format!("wallet-{number}").parse().unwrap();
+        let approval = Approval::fixture((wallet, agent(0)), charges(&[(0, 1)]), None, 100);
+        let _charged = update(&store, |txn| charge(txn, approval, payload(0))).unwrap();
+    };
+    let read = |w| sum(&Before::payload(&store, payload(9), None), w, Counted::Signatures, 0).unwrap();
+    (0..64).for_each(count);
+    assert_eq!(read(0), Some(U256::from(64)));
+    count(64);
+    assert_eq!((read(0), read(2)), (None, Some(U256::ZERO)));
+}
+
 /// A wallet that is told to be another's would be missing from its own agent's count.
 #[test]
 fn a_malformed_record_stops_it() {

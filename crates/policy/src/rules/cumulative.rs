@@ -84,6 +84,6 @@ fn check_limit<H: History + ?Sized>(
         Fit::Exceeds { used, resets_at } => {
             fail("more than may move over time", Some(words::quantity(asset, used)), resets_at)
         }
-        Fit::Overflows => fail("what has moved before is beyond 256 bits", None, None),
+        Fit::Overflows => fail("what has moved before cannot be added up", None, None),
     })
 }

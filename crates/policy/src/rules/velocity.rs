@@ -49,7 +49,7 @@ fn check_limit<H: History + ?Sized>(
             let reason = if limit.denied { "too many attempts" } else { "too many signatures" };
             fail(reason, Some(counted(limit, used)), resets_at)
         }
-        Fit::Overflows => fail("what was signed before cannot be counted", None, None),
+        Fit::Overflows => fail("what was signed before cannot be added up", None, None),
     })
 }
 

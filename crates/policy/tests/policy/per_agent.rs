@@ -102,7 +102,7 @@ fn what_they_moved_counts_up_to_the_last_base_unit() {
     assert_eq!(refused[0].used.as_deref(), Some("6.000001 USDC"));
     // Two sums of 256 bits together are none, and nothing fits under that.
     let refused = failed(&[paid(usdc(1))], &[paid(U256::MAX)], TEN);
-    assert_eq!(refused[0].reason, "what has moved before is beyond 256 bits");
+    assert_eq!(refused[0].reason, "what has moved before cannot be added up");
 }
 
 #[test]
