@@ -19,6 +19,7 @@ pub(crate) static GRANTS: &[Grant] = &[
     Grant("/quorate.v1.SigningService/GetSigning", WALLET_READERS),
     Grant("/quorate.v1.SigningService/WatchSigning", WALLET_READERS),
     Grant("/quorate.v1.SigningService/RecordTransaction", SIGNERS),
+    Grant("/quorate.v1.SigningService/ApplyLapse", &[Operator]),
     Grant("/quorate.v1.WalletService/CreateWallet", &[Operator]),
     Grant("/quorate.v1.WalletService/GetWallet", WALLET_READERS),
     Grant("/quorate.v1.WalletService/ListWallets", WALLET_READERS),

@@ -121,6 +121,7 @@ fn take(core: &Arc<Coordinator>, link: &Link, frame: FromNode) {
         FromNode::Document(ack) => document(core, link, &ack),
         FromNode::Cosigned(answer) => link.cosigned(answer),
         FromNode::Log(answer) => link.showed_log(answer),
+        FromNode::Lapse(answer) => link.lapsed(answer),
         FromNode::Activation(ack) => {
             if let Ok(wallet) = ack.wallet.parse::<WalletId>() {
                 link.replied(&Subject::Activation(wallet), None, Reply::of(&ack.refused, 0));

@@ -49,7 +49,7 @@ pub(crate) struct Coordinator {
     pub(crate) demand: Demand,
     pub(crate) gate: Gate,
     pub(crate) signings: Signings,
-    /// One change at a time to a wallet, its policy, a group, the manifest, the freeze orders or the record of ceremonies.
+    /// One change at a time to a wallet, its policy, what it spent in vain, a group, the manifest, the freeze orders or the record of ceremonies.
     pub(crate) changes: KeyedLocks<Change>,
     /// Which nodes are away.
     pub(crate) presence: Presence,
@@ -69,6 +69,7 @@ pub(crate) struct Coordinator {
 pub(crate) enum Change {
     Wallet(quorate_types::WalletId),
     Policy(quorate_types::WalletId),
+    Lapse(quorate_types::WalletId),
     Group(GroupId),
     Manifest,
     Freezes,

@@ -89,6 +89,8 @@ pub(crate) struct Link {
     cosigned: Arc<Questions<String, v1::Cosigned>>,
     /// What it was asked of its own log: where the proof begins and ends.
     logs: Arc<Questions<(u64, u64), v1::NodeLog>>,
+    /// Lapses it was shown, by their hash.
+    lapses: Arc<Questions<B256, v1::LapseAck>>,
 }
 
 struct Queued {
@@ -111,8 +113,8 @@ impl Link {
         let out = ReceiverStream::new(frames)
             .map(|queued: Queued| Ok(queued.frame))
             .take_until(closed.clone().cancelled_owned());
-        let (cosigned, logs) = (Arc::default(), Arc::default());
-        (Self { node, stream, queue, room, signing, closed, sent, cosigned, logs }, out)
+        let (cosigned, logs, lapses) = Default::default();
+        (Self { node, stream, queue, room, signing, closed, sent, cosigned, logs, lapses }, out)
     }
 
     pub(crate) fn node(&self) -> &NodeId {
@@ -235,6 +237,22 @@ impl Link {
     /// Asks the node for its own log and waits for its word, at most so long.
     pub(crate) async fn ask_log(&self, asked: v1::AskLog, at_most: Duration) -> Option<v1::NodeLog> {
         self.logs.ask((asked.from, asked.size), at_most, || self.offer(Frame::Log(asked)).is_ok()).await
+    }
+
+    /// Takes note of the node's word on a lapse. A word on one it was not shown is ignored.
+    pub(crate) fn lapsed(&self, answer: v1::LapseAck) {
+        if let Ok(hash) = B256::try_from(answer.hash.as_slice()) {
+            self.lapses.answer(&hash, answer);
+        }
+    }
+
+    /// Shows the node a lapse, named by its hash, and waits for its word, at most so long.
+    pub(crate) async fn lapse(
+        &self,
+        (hash, lapse): (B256, v1::SignedDocument),
+        at_most: Duration,
+    ) -> Option<v1::LapseAck> {
+        self.lapses.ask(hash, at_most, || self.offer(Frame::Lapse(lapse)).is_ok()).await
     }
 
     /// The node's word so far.

@@ -188,6 +188,21 @@ impl Record for FreezeRecord {
     }
 }
 
+/// A lapse that the service node waits with. People were told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LapseRecord {
+    /// The document's.
+    pub(crate) hash: B256,
+    pub(crate) until: UnixMillis,
+}
+
+impl Record for LapseRecord {
+    const TABLE: &'static str = "coordinator.lapses";
+    fn key(&self) -> Vec<u8> {
+        self.hash.to_vec()
+    }
+}
+
 /// A wallet's latest drill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DrillRecord {

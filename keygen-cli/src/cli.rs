@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    agent, alert, approval, audit, ceremony, demo, dev, freeze, group, manifest, node, policy, recover,
-    recovery, sign, verify, wallet,
+    agent, alert, approval, audit, ceremony, demo, dev, freeze, group, lapse, manifest, node, policy,
+    recover, recovery, sign, verify, wallet,
 };
 
 /// Operates a Quorate cluster: wallets whose keys are never in one place, and policies that decide what they sign.
@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// Lift a freeze: takes the operators' quorum
     #[command(subcommand)]
     Unfreeze(freeze::Unfreeze),
+    /// Give back the spend of an authorization that ended unused: takes the operators' quorum
+    #[command(subcommand)]
+    Lapse(lapse::LapseCommand),
     /// Alerts that did not arrive
     #[command(subcommand)]
     Alert(alert::Alert),

@@ -16,7 +16,7 @@ use quorate_proto::v1::wallet_service_client::WalletServiceClient;
 use quorate_session::AgentPublicKey;
 use quorate_store::StoreError;
 use quorate_transport::{Expect, PeerRole, connect};
-use quorate_types::{Payload, Role, SystemClock};
+use quorate_types::{Clock, Payload, Role, SystemClock};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
@@ -29,12 +29,18 @@ pub struct Cluster {
     address: SocketAddr,
     coordinator: Option<quorate_coordinator::Running>,
     nodes: BTreeMap<Role, quorate_node::Running>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Cluster {
     /// Starts everything and waits until the nodes are attached.
     pub async fn start(world: World) -> Self {
-        let mut cluster = Self::coordinator_only(world).await;
+        Self::start_by(world, Arc::new(SystemClock)).await
+    }
+
+    /// The same, with a clock that all of it goes by.
+    pub async fn start_by(world: World, clock: Arc<dyn Clock>) -> Self {
+        let mut cluster = Self::coordinator_by(world, clock).await;
         for role in Role::ALL {
             cluster.start_node(role).await;
         }
@@ -44,9 +50,13 @@ impl Cluster {
 
     /// Starts the coordinator alone.
     pub async fn coordinator_only(world: World) -> Self {
-        let coordinator = start_coordinator(&world, "127.0.0.1:0".parse().unwrap()).await;
+        Self::coordinator_by(world, Arc::new(SystemClock)).await
+    }
+
+    async fn coordinator_by(world: World, clock: Arc<dyn Clock>) -> Self {
+        let coordinator = start_coordinator(&world, "127.0.0.1:0".parse().unwrap(), &clock).await;
         let address = coordinator.local_addr();
-        Self { world, address, coordinator: Some(coordinator), nodes: BTreeMap::new() }
+        Self { world, address, coordinator: Some(coordinator), nodes: BTreeMap::new(), clock }
     }
 
     /// Where the coordinator listens.
@@ -56,7 +66,7 @@ impl Cluster {
 
     /// Starts one node.
     pub async fn start_node(&mut self, role: Role) {
-        let running = start_node(&self.world, role, self.address).await;
+        let running = start_node(&self.world, (role, self.address), &self.clock).await;
         self.nodes.insert(role, running);
     }
 
@@ -70,7 +80,7 @@ impl Cluster {
     /// Stops the coordinator and starts it again on the same port, from what it wrote down.
     pub async fn restart_coordinator(&mut self) {
         self.coordinator.take().unwrap().shutdown().await;
-        self.coordinator = Some(start_coordinator(&self.world, self.address).await);
+        self.coordinator = Some(start_coordinator(&self.world, self.address, &self.clock).await);
     }
 
     /// Waits until the coordinator sees these nodes.
@@ -232,10 +242,14 @@ fn asked(wallet: &str) -> v1::CreateWalletRequest {
 
 /// Starts a node. Within one process one that was stopped holds its store until the last of its threads is done, and those that
 /// presign stand back behind everything else the machine does.
-pub(crate) async fn start_node(world: &World, role: Role, coordinator: SocketAddr) -> quorate_node::Running {
+pub(crate) async fn start_node(
+    world: &World,
+    (role, coordinator): (Role, SocketAddr),
+    clock: &Arc<dyn Clock>,
+) -> quorate_node::Running {
     for _ in 0..600 {
         let config = world.node(role, coordinator);
-        match quorate_node::App::start(config, Arc::new(SystemClock)).await {
+        match quorate_node::App::start(config, Arc::clone(clock)).await {
             Err(StartError::Store(StoreError::Locked { .. })) => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -245,10 +259,14 @@ pub(crate) async fn start_node(world: &World, role: Role, coordinator: SocketAdd
     panic!("the {role} node that was stopped holds its store for more than a minute")
 }
 
-async fn start_coordinator(world: &World, listen: SocketAddr) -> quorate_coordinator::Running {
+async fn start_coordinator(
+    world: &World,
+    listen: SocketAddr,
+    clock: &Arc<dyn Clock>,
+) -> quorate_coordinator::Running {
     let yaml = world.coordinator_yaml(listen);
     let path = world.path("coordinator.yaml");
     std::fs::write(&path, yaml).unwrap();
     let config = quorate_coordinator::Config::load(&path).unwrap();
-    quorate_coordinator::App::start(config, Arc::new(SystemClock)).await.unwrap()
+    quorate_coordinator::App::start(config, Arc::clone(clock)).await.unwrap()
 }

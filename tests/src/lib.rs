@@ -17,7 +17,9 @@ mod world;
 pub use cluster::Cluster;
 pub use drive::{Ending, Post, Script, play_together};
 pub use golden::{Golden, WALLET, golden, policy_yaml, with_limits};
-pub use payloads::{FRIEND, STRANGER, authorization, call, erc20_transfer, transfer, usdc};
+pub use payloads::{
+    FRIEND, STRANGER, authorization, authorization_until, call, erc20_transfer, transfer, usdc,
+};
 pub use programs::programs;
 pub use receiver::{Receiver, WEBHOOK_SECRET};
 pub use recover::recover;

@@ -48,6 +48,16 @@ pub fn call(contract: Address, input: Vec<u8>, nonce: u64) -> Payload {
 
 /// An EIP-3009 authorization of the same, as x402 asks for it, valid for ten minutes from `now_s`.
 pub fn authorization(from: Address, to: Address, amount: U256, now_s: u64) -> Payload {
+    authorization_until(from, to, amount, (7, now_s + 600))
+}
+
+/// The same with a nonce of 32 such bytes, valid before this second.
+pub fn authorization_until(
+    from: Address,
+    to: Address,
+    amount: U256,
+    (nonce, valid_before_s): (u8, u64),
+) -> Payload {
     let fields = |names: &[(&str, &str)]| -> serde_json::Value {
         names.iter().map(|(name, kind)| serde_json::json!({"name": name, "type": kind})).collect()
     };
@@ -68,8 +78,8 @@ pub fn authorization(from: Address, to: Address, amount: U256, now_s: u64) -> Pa
             "to": to.to_string(),
             "value": amount.to_string(),
             "validAfter": "0",
-            "validBefore": (now_s + 600).to_string(),
-            "nonce": format!("0x{}", hex::encode([7; 32])),
+            "validBefore": valid_before_s.to_string(),
+            "nonce": format!("0x{}", hex::encode([nonce; 32])),
         },
     });
     Payload::TypedData(json.to_string())

@@ -1,11 +1,12 @@
 //! Nodes with real shares in front of a rogue coordinator.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use quorate_proto::v1;
 use quorate_proto::v1::session_outcome::Outcome;
 use quorate_proto::v1::session_start::Protocol;
-use quorate_types::{Payload, Role, Signature};
+use quorate_types::{Clock, Payload, Role, Signature, SystemClock};
 
 use crate::cluster::start_node;
 use crate::{Ending, Golden, Relay, Script, WALLET, World, golden};
@@ -43,7 +44,8 @@ impl Stage {
 
     /// Starts a node and waits for it.
     pub async fn start(&mut self, role: Role) {
-        let running = start_node(&self.world, role, self.relay.address()).await;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let running = start_node(&self.world, (role, self.relay.address()), &clock).await;
         self.nodes.insert(role, running);
         self.relay.attached(&[&format!("{role}-1")]).await;
     }

@@ -94,6 +94,15 @@ fn told(entry: &Entry, admitted: Option<&Entry>) -> Option<(Kind, String, Vec<Ru
                 format!("{wallet}: policy {version} loosens {fields}, from {until} on; a freeze stops it");
             (Kind::PolicyWaiting, text, Vec::new())
         }
+        "lapse.waiting" | "spend.lapsed" => {
+            let what = match number("until_ms") {
+                0 => "came back".to_owned(),
+                until => format!("comes back from {} on; a freeze has it wait anew", instant(until)),
+            };
+            let text =
+                format!("{wallet}: by its operators an authorization ended unused, and its spend {what}");
+            (Kind::Lapse, text, Vec::new())
+        }
         "manifest.applied" => {
             (Kind::Manifest, format!("manifest {} is in force", number("version")), Vec::new())
         }
@@ -259,6 +268,8 @@ mod tests {
             Event::new("sign.denied"),
             Event::new("policy.waiting").field("version", 4_u64).field("loosens", json!(["recipients"])),
             Event::new("manifest.applied").field("version", 2_u64),
+            Event::new("lapse.waiting").field("until_ms", 61_000_u64),
+            Event::new("spend.lapsed"),
         ]);
         let kinds: Vec<_> = told.iter().map(|alert| alert.as_ref().map(|alert| alert.kind)).collect();
         let expected = [
@@ -272,11 +283,16 @@ mod tests {
             None,
             Some(Kind::PolicyWaiting),
             Some(Kind::Manifest),
+            Some(Kind::Lapse),
+            Some(Kind::Lapse),
         ];
         assert_eq!(kinds, expected);
         let text = &told[0].as_ref().unwrap().text;
         assert!(text.ends_with("is on hold until 1970-01-01T00:01:01Z: typed data or a message"), "{text}");
         let text = &told[8].as_ref().unwrap().text;
         assert!(text.contains("policy 4 loosens recipients, from 1970"), "{text}");
+        let texts = [10, 11].map(|n: usize| told[n].as_ref().unwrap().text.clone());
+        assert!(texts[0].contains("comes back from 1970-01-01T00:01:01Z on"), "{}", texts[0]);
+        assert!(texts[1].ends_with("its spend came back"), "{}", texts[1]);
     }
 }

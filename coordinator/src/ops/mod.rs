@@ -1,6 +1,7 @@
 //! One file per operation.
 
 pub(crate) mod apply_freeze;
+pub(crate) mod apply_lapse;
 pub(crate) mod apply_manifest;
 pub(crate) mod apply_policy;
 pub(crate) mod approvals;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use quorate_ledger::Returned;
 use quorate_proto::v1::sign_batch_answer::Answer;
 use quorate_proto::v1::signing_service_server::SigningService;
 use quorate_proto::{agent_from_pb, payload_from_pb, required, v1};
@@ -19,6 +20,7 @@ use crate::ops::record_transaction::Told;
 use crate::server::approvals::name;
 use crate::signings::Name;
 use crate::status::{failure, status};
+use crate::wire::document_from_pb;
 
 /// Requests of a batch. Their bytes are bounded together, by what one request may have.
 const MAX_BATCH: usize = 64;
@@ -91,6 +93,33 @@ impl SigningService for Signing {
             ops::record_transaction::record_transaction(&self.0, caller, told).await
         };
         recorded.await.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn apply_lapse(
+        &self,
+        request: Request<v1::ApplyLapseRequest>,
+    ) -> Result<Response<v1::ApplyLapseResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let applied = async {
+            let document = document_from_pb("lapse", request.into_inner().lapse)?;
+            let core = self.0.clone();
+            self.0
+                .to_the_end(async move { ops::apply_lapse::apply_lapse(&core, caller, document).await })
+                .await
+        };
+        let applied = applied.await.map_err(|error| status(&error))?;
+        let given_back = |returned: &Returned| v1::GivenBack {
+            asset: returned.asset.to_string(),
+            amount: returned.amount.to_string(),
+            counted_at_ms: returned.counted_at,
+        };
+        Ok(Response::new(v1::ApplyLapseResponse {
+            hash: applied.hash.to_vec(),
+            node: applied.node.to_string(),
+            waits_until_ms: applied.waits_until,
+            node_given_back: applied.node_given_back,
+            given_back: applied.given_back.iter().map(given_back).collect(),
+        }))
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) enum Does {
 /// What a node saw.
 #[derive(Default)]
 pub(super) struct Seen {
+    /// Until when it waits with a lapse.
+    lapse_waits_until: u64,
     /// For each session it was asked into: what it was asked, and the request's state on disk at that moment.
     pub(super) starts: Vec<(v1::SessionStart, Option<State>)>,
     /// Manifests, policies and activations it was sent, by name.
@@ -128,6 +130,10 @@ impl Fake {
         self.seen.lock().unwrap().starts.len()
     }
 
+    pub(super) fn waits_with_a_lapse(&self, until: u64) {
+        self.seen.lock().unwrap().lapse_waits_until = until;
+    }
+
     pub(super) fn documents(&self) -> Vec<String> {
         self.seen.lock().unwrap().documents.clone()
     }
@@ -147,6 +153,7 @@ impl Script {
                     let scope = quorate_freeze::Order::parse(&document.body).unwrap().scope;
                     self.document(Subject::Freeze(scope), document);
                 }
+                Frame::Lapse(document) => self.lapse(document),
                 Frame::Activation(activation) => {
                     self.seen.lock().unwrap().documents.push(format!("activation of {}", activation.wallet));
                     let wallet = activation.wallet.parse().unwrap();
@@ -183,6 +190,20 @@ impl Script {
             self.link.replied(&Subject::NextPolicy(wallet.clone()), hash, Reply::of(self.refuses, 0));
         }
         self.link.replied(&subject, hash, Reply::of(self.refuses, 0));
+    }
+
+    /// Gives back one count the first time it is shown one.
+    fn lapse(&self, document: v1::SignedDocument) {
+        let document =
+            quorate_manifest::SignedDocument { body: document.body, signatures: document.signatures };
+        let mut seen = self.seen.lock().unwrap();
+        let waits_until_ms = seen.lapse_waits_until;
+        let given_back = u32::from(waits_until_ms == 0 && !seen.documents.iter().any(|name| name == "lapse"));
+        let name = if waits_until_ms == 0 { "lapse" } else { "lapse that waits" };
+        seen.documents.push(name.to_owned());
+        let hash = document.hash(quorate_manifest::Namespace::Lapse).to_vec();
+        let refused = self.refuses.to_owned();
+        self.link.lapsed(v1::LapseAck { hash, refused, waits_until_ms, given_back });
     }
 
     fn start(&mut self, start: v1::SessionStart) {

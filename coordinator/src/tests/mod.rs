@@ -6,6 +6,7 @@ mod ceremony;
 mod checkpoints;
 mod fake;
 mod gate;
+mod lapse;
 mod lifecycle;
 mod loosening;
 mod node_logs;

@@ -87,13 +87,14 @@ impl Edge {
 }
 
 /// What each role may call, as the documentation says it: g(ateway), o(perator), p (approver), a(uditor), n(ode).
-const TABLE: [(&str, &str); 31] = [
+const TABLE: [(&str, &str); 32] = [
     ("/quorate.v1.SigningService/Sign", "go"),
     ("/quorate.v1.SigningService/SignBatch", "go"),
     ("/quorate.v1.SigningService/Evaluate", "go"),
     ("/quorate.v1.SigningService/GetSigning", "gopa"),
     ("/quorate.v1.SigningService/WatchSigning", "gopa"),
     ("/quorate.v1.SigningService/RecordTransaction", "go"),
+    ("/quorate.v1.SigningService/ApplyLapse", "o"),
     ("/quorate.v1.WalletService/CreateWallet", "o"),
     ("/quorate.v1.WalletService/GetWallet", "gopa"),
     ("/quorate.v1.WalletService/ListWallets", "gopa"),

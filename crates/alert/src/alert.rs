@@ -77,6 +77,8 @@ pub enum Kind {
     Signed,
     /// A policy that loosens the one in force waits, and can still be stopped.
     PolicyWaiting,
+    /// The spend of an authorization that operators say ended unused comes back, or waits to and can still be held up.
+    Lapse,
     /// A manifest is in force: who the operators are may have changed.
     Manifest,
 }
@@ -97,6 +99,7 @@ impl Kind {
             Self::Hold => "hold",
             Self::Signed => "signed",
             Self::PolicyWaiting => "policy_waiting",
+            Self::Lapse => "lapse",
             Self::Manifest => "manifest",
         }
     }
@@ -186,6 +189,7 @@ pub(crate) mod tests {
             Kind::Hold,
             Kind::Signed,
             Kind::PolicyWaiting,
+            Kind::Lapse,
             Kind::Manifest,
         ];
         for kind in kinds {

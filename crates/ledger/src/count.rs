@@ -72,16 +72,38 @@ pub(crate) fn put(
 pub(crate) fn take(
     txn: &mut dyn Txn,
     what: (&WalletId, Counted),
-    (at, origin): (UnixMillis, B256),
+    place: (UnixMillis, B256),
     amount: U256,
 ) -> Result<(), LedgerError> {
+    let found = uncount(txn, what, place, amount)?;
+    totals::remove(txn, what, place, &found)
+}
+
+/// [`take`] of what much else may have been counted after.
+pub(crate) fn take_late(
+    txn: &mut dyn Txn,
+    what: (&WalletId, Counted),
+    place: (UnixMillis, B256),
+    amount: U256,
+) -> Result<(), LedgerError> {
+    let found = uncount(txn, what, place, amount)?;
+    totals::give_back(txn, what, place, &found)
+}
+
+/// Deletes a count's record, and returns it.
+fn uncount(
+    txn: &mut dyn Txn,
+    what: (&WalletId, Counted),
+    (at, origin): (UnixMillis, B256),
+    amount: U256,
+) -> Result<Counts, LedgerError> {
     let (wallet, counted) = what;
     catch_up(txn, what)?;
     let (table, key) = (table(counted), place(wallet, counted, at, origin));
     let found = txn.get(table, &key)?.map(|record| counts(table, &record)).transpose()?;
     let found = found.filter(|found| found.amount == amount).ok_or(LedgerError::Malformed { table })?;
     txn.delete(table, &key)?;
-    totals::remove(txn, what, (at, origin), &found)
+    Ok(found)
 }
 
 /// Sums up what was counted before there were totals, once. The records are written anew, so that software that keeps none

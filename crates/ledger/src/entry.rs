@@ -8,6 +8,7 @@ use quorate_store::{Read, Txn};
 use quorate_types::{B256, UnixMillis, WalletId};
 use serde::{Deserialize, Serialize};
 
+use crate::origin::Origin;
 use crate::record::{ENTRIES, IN_FLIGHT, decode, decode_version, encode, key_of};
 use crate::spend::Spend;
 use crate::{IdempotencyKey, LedgerError};
@@ -54,7 +55,8 @@ pub struct Entry {
     pub answer: Option<Vec<u8>>,
     /// When it was answered; set exactly where `state` is [`State::Done`].
     pub answered_at: Option<UnixMillis>,
-    /// What it spends, as reserved: nothing where another payload with its place and effect stood already.
+    /// What it spends, as reserved: nothing where another payload with its place and effect stood already, or where its
+    /// authorization ended unused while it was under way.
     pub charges: Vec<Charge>,
     /// When its spend was reserved; the spend counts at this time.
     pub at: UnixMillis,
@@ -204,4 +206,16 @@ pub fn in_flight(r: &dyn Read) -> Result<Vec<(WalletId, IdempotencyKey, Entry)>,
         found.push((wallet, key, entry));
     }
     Ok(found)
+}
+
+/// Notes of the request under way that has this origin that what it moves counts no more: giving it up takes nothing back.
+pub(crate) fn counts_nothing(txn: &mut dyn Txn, wallet: &WalletId, origin: B256) -> Result<(), LedgerError> {
+    let of = |(of, key, _): &(WalletId, IdempotencyKey, Entry)| {
+        of == wallet && Origin::Request(key).hash() == origin
+    };
+    let found = in_flight(txn)?.into_iter().find(of);
+    let (_, key, _) = found.ok_or(LedgerError::Malformed { table: IN_FLIGHT })?;
+    let mut record = require(txn, wallet, &key)?;
+    record.charges.clear();
+    write(txn, wallet, &key, &record)
 }

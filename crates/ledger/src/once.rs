@@ -121,23 +121,34 @@ pub(crate) fn standing(
     wallet: &WalletId,
     once: &Once,
 ) -> Result<Option<Standing>, LedgerError> {
-    let prefix = prefix(wallet, &[once.place, once.effect]);
-    let mut rows = Vec::new();
-    r.scan(PLACES, &prefix, &[], &mut |key, record| {
-        rows.push((key.get(prefix.len()..).unwrap_or_default().to_vec(), record.to_vec()));
-        ControlFlow::Continue(())
-    })?;
     let mut found = Standing { origins: Vec::new(), fee: U256::ZERO, at: UnixMillis::MAX };
-    for (origin, record) in rows {
-        let Signed { fee, at, stands } = decode(PLACES, &record)?;
-        let origin = B256::try_from(origin.as_slice());
-        let origin = origin.map_err(|_| LedgerError::Malformed { table: PLACES })?;
+    for (origin, Signed { fee, at, stands }) in records(r, wallet, once)? {
         if stands {
             found.origins.push(origin);
             (found.fee, found.at) = (found.fee.max(fee), found.at.min(at));
         }
     }
     Ok((!found.origins.is_empty()).then_some(found))
+}
+
+/// Each origin that is signed with this place and effect, or about to be, and whether it counts for ever.
+pub(crate) fn signed(r: &dyn Read, wallet: &WalletId, once: &Once) -> Result<Vec<(B256, bool)>, LedgerError> {
+    let records = records(r, wallet, once)?;
+    Ok(records.into_iter().map(|(origin, signed)| (origin, signed.stands)).collect())
+}
+
+fn records(r: &dyn Read, wallet: &WalletId, once: &Once) -> Result<Vec<(B256, Signed)>, LedgerError> {
+    let prefix = prefix(wallet, &[once.place, once.effect]);
+    let mut rows = Vec::new();
+    r.scan(PLACES, &prefix, &[], &mut |key, record| {
+        rows.push((key.get(prefix.len()..).unwrap_or_default().to_vec(), record.to_vec()));
+        ControlFlow::Continue(())
+    })?;
+    let read = |(origin, record): (Vec<u8>, Vec<u8>)| {
+        let origin = B256::try_from(origin.as_slice());
+        Ok((origin.map_err(|_| LedgerError::Malformed { table: PLACES })?, decode(PLACES, &record)?))
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// Whether anything with another effect is signed for the place, or about to be.

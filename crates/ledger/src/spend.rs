@@ -24,7 +24,7 @@ pub(crate) struct Spend<'a> {
 }
 
 /// The sum per asset: an intent may charge one asset more than once.
-fn per_asset(charges: &[Charge]) -> Result<BTreeMap<AssetId, U256>, LedgerError> {
+pub(crate) fn per_asset(charges: &[Charge]) -> Result<BTreeMap<AssetId, U256>, LedgerError> {
     let mut sums = BTreeMap::new();
     for Charge { asset, amount } in charges {
         let sum: &mut U256 = sums.entry(*asset).or_default();

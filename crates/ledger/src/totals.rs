@@ -5,7 +5,8 @@
 //! says what its chain held before it, and the chain's head what it holds in all: what came since is the head without what
 //! the first link since had before it.
 //!
-//! Time goes forward, so a link goes to the end. One that does not, and one that is taken back, changes those behind it.
+//! Time goes forward, so a link goes to the end. One that does not, and one that is taken back, changes those behind it. What
+//! comes back late, when much else was counted since, stays where it is and is taken off again in a chain of its own.
 
 use std::ops::ControlFlow;
 
@@ -49,13 +50,32 @@ impl Whose {
     }
 }
 
-/// The head's key, and the prefix of the links'.
-fn chain(wallet: &WalletId, counted: Counted, whose: Whose) -> Vec<u8> {
-    key_of(&[wallet.as_str().as_bytes(), name(counted).as_bytes(), whose.as_bytes()])
+/// What a chain holds.
+#[derive(Clone, Copy)]
+enum Side {
+    /// What was counted.
+    Counted,
+    /// What of it came back late.
+    Returned,
 }
 
-fn both(wallet: &WalletId, counted: Counted, payee: Option<Address>) -> [Vec<u8>; 2] {
-    [Whose::Everybody, Whose::of(payee)].map(|whose| chain(wallet, counted, whose))
+impl Side {
+    /// Nothing that is counted is called like what came back of another.
+    fn name(self, counted: Counted) -> String {
+        match self {
+            Side::Counted => name(counted),
+            Side::Returned => format!("returned {}", name(counted)),
+        }
+    }
+}
+
+/// The head's key, and the prefix of the links'.
+fn chain((wallet, counted): (&WalletId, Counted), side: Side, whose: Whose) -> Vec<u8> {
+    key_of(&[wallet.as_str().as_bytes(), side.name(counted).as_bytes(), whose.as_bytes()])
+}
+
+fn both(what: (&WalletId, Counted), side: Side, payee: Option<Address>) -> [Vec<u8>; 2] {
+    [Whose::Everybody, Whose::of(payee)].map(|whose| chain(what, side, whose))
 }
 
 const fn malformed() -> LedgerError {
@@ -78,7 +98,7 @@ fn links(r: &dyn Read, chain: &[u8], from: &[u8], most: usize) -> Result<Vec<(Ve
 
 /// Whether what a wallet did is in chains: what was counted before there were any is not.
 pub(crate) fn exist(r: &dyn Read, wallet: &WalletId, counted: Counted) -> Result<bool, LedgerError> {
-    Ok(head(r, &chain(wallet, counted, Whose::Everybody))?.is_some())
+    Ok(head(r, &chain((wallet, counted), Side::Counted, Whose::Everybody))?.is_some())
 }
 
 /// What counts at or after `since` for `payee`, or whoever was paid. `None` where there are no chains: see [`exist`].
@@ -91,10 +111,19 @@ pub(crate) fn since(
     if !exist(r, wallet, counted)? {
         return Ok(None);
     }
-    let since = |whose| since_in(r, &chain(wallet, counted, whose), since);
-    let Some(payee) = payee else { return since(Whose::Everybody).map(Some) };
-    let sum = since(Whose::Payee(payee))?.checked_add(since(Whose::Unknown)?);
-    sum.map(Some).ok_or_else(malformed)
+    let on = |side| since_on(r, ((wallet, counted), side), payee, since);
+    on(Side::Counted)?.checked_sub(on(Side::Returned)?).map(Some).ok_or_else(malformed)
+}
+
+fn since_on(
+    r: &dyn Read,
+    (what, side): ((&WalletId, Counted), Side),
+    payee: Option<Address>,
+    since: UnixMillis,
+) -> Result<U512, LedgerError> {
+    let since = |whose| since_in(r, &chain(what, side, whose), since);
+    let Some(payee) = payee else { return since(Whose::Everybody) };
+    since(Whose::Payee(payee))?.checked_add(since(Whose::Unknown)?).ok_or_else(malformed)
 }
 
 fn since_in(r: &dyn Read, chain: &[u8], since: UnixMillis) -> Result<U512, LedgerError> {
@@ -106,11 +135,30 @@ fn since_in(r: &dyn Read, chain: &[u8], since: UnixMillis) -> Result<U512, Ledge
 /// Adds what is counted at a place to its chains.
 pub(crate) fn add(
     txn: &mut dyn Txn,
-    (wallet, counted): (&WalletId, Counted),
+    what: (&WalletId, Counted),
+    place: (UnixMillis, B256),
+    counts: &Counts,
+) -> Result<(), LedgerError> {
+    add_on(txn, (what, Side::Counted), place, counts)
+}
+
+/// Takes off again, once, what was added at a place. However much was added since, nothing of it is touched.
+pub(crate) fn give_back(
+    txn: &mut dyn Txn,
+    what: (&WalletId, Counted),
+    place: (UnixMillis, B256),
+    counts: &Counts,
+) -> Result<(), LedgerError> {
+    add_on(txn, (what, Side::Returned), place, counts)
+}
+
+fn add_on(
+    txn: &mut dyn Txn,
+    (what, side): ((&WalletId, Counted), Side),
     (at, origin): (UnixMillis, B256),
     counts: &Counts,
 ) -> Result<(), LedgerError> {
-    for chain in both(wallet, counted, counts.payee) {
+    for chain in both(what, side, counts.payee) {
         let key = timed_key(&chain, at, origin);
         let later = links(txn, &chain, &key, usize::MAX)?;
         let total = head(txn, &chain)?.unwrap_or_default();
@@ -128,11 +176,11 @@ pub(crate) fn add(
 /// Takes out of its chains exactly what was added there.
 pub(crate) fn remove(
     txn: &mut dyn Txn,
-    (wallet, counted): (&WalletId, Counted),
+    what: (&WalletId, Counted),
     (at, origin): (UnixMillis, B256),
     counts: &Counts,
 ) -> Result<(), LedgerError> {
-    for chain in both(wallet, counted, counts.payee) {
+    for chain in both(what, Side::Counted, counts.payee) {
         let key = timed_key(&chain, at, origin);
         let mut later = links(txn, &chain, &key, usize::MAX)?.into_iter();
         match later.next() {
@@ -165,11 +213,11 @@ fn shift(
 /// Drops the first link of its chains: what comes after it is counted as before.
 pub(crate) fn drop_first(
     txn: &mut dyn Txn,
-    (wallet, counted): (&WalletId, Counted),
+    what: (&WalletId, Counted),
     (at, origin): (UnixMillis, B256),
     payee: Option<Address>,
 ) -> Result<(), LedgerError> {
-    for chain in both(wallet, counted, payee) {
+    for chain in both(what, Side::Counted, payee) {
         txn.delete(TOTALS, &timed_key(&chain, at, origin))?;
     }
     Ok(())

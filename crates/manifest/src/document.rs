@@ -38,11 +38,13 @@ pub enum Namespace {
     Sweep,
     /// Where the transcript of an offline ceremony ends.
     Ceremony,
+    /// That an authorization ended unused.
+    Lapse,
 }
 
 impl Namespace {
     /// All kinds.
-    pub const ALL: [Namespace; 7] = [
+    pub const ALL: [Namespace; 8] = [
         Namespace::Manifest,
         Namespace::Policy,
         Namespace::Approval,
@@ -50,6 +52,7 @@ impl Namespace {
         Namespace::Readmission,
         Namespace::Sweep,
         Namespace::Ceremony,
+        Namespace::Lapse,
     ];
 
     /// The SSHSIG namespace: what `ssh-keygen -Y sign -n` is told.
@@ -62,6 +65,7 @@ impl Namespace {
             Namespace::Readmission => "readmission@quorate",
             Namespace::Sweep => "sweep@quorate",
             Namespace::Ceremony => "ceremony@quorate",
+            Namespace::Lapse => "lapse@quorate",
         }
     }
 }

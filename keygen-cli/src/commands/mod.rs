@@ -9,6 +9,7 @@ pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod freeze;
 pub(crate) mod group;
+pub(crate) mod lapse;
 pub(crate) mod manifest;
 pub(crate) mod node;
 pub(crate) mod policy;
@@ -37,6 +38,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<Answer, Refusal> {
         Command::Policy(command) => Box::pin(policy::run(command, globals)).await,
         Command::Freeze(command) => Box::pin(freeze::freeze(command, globals)).await,
         Command::Unfreeze(command) => Box::pin(freeze::unfreeze(command, globals)).await,
+        Command::Lapse(command) => Box::pin(lapse::run(command, globals)).await,
         Command::Alert(command) => Box::pin(alert::run(command, globals)).await,
         Command::Audit(command) => Box::pin(audit::run(command, globals, output)).await,
         Command::Sign(command) => Box::pin(sign::run(command, globals, output)).await,

@@ -22,6 +22,8 @@ fn help_of_every_command() {
         "freeze",
         "freeze wallet",
         "unfreeze",
+        "lapse",
+        "lapse new",
         "alert",
         "audit",
         "audit verify",

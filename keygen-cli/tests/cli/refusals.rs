@@ -56,6 +56,31 @@ fn without_a_profile_nothing_is_asked() {
     assert_eq!(bench.snapshot("bad-profile", &["--config", "bad.yaml", "wallet", "list"]).code, 4);
 }
 
+/// What every machine would refuse nobody is asked to sign.
+#[test]
+fn a_lapse_is_read_before_it_is_signed() {
+    let bench = Bench::new();
+    let good = include_str!("../../../crates/lapse/fixtures/lapse.yaml");
+    for (name, from, to) in [
+        ("lapse-before-end", "time_s: 1800000900", "time_s: 1800000599"),
+        ("lapse-never-ends", "1800000600", "340282366920938463463374607431768211455"),
+        (
+            "lapse-another-token",
+            "0x036CbD53842c5426634e7929541eC2318f3dCF7e",
+            "0x0000000000000000000000000000000000000001",
+        ),
+        (
+            "lapse-without-reason",
+            "reason: authorizationState of the nonce is false at this block",
+            "reason: ''",
+        ),
+    ] {
+        assert!(good.contains(from), "{from}");
+        bench.write("lapse.yaml", &good.replace(from, to));
+        assert_eq!(bench.snapshot(name, &["lapse", "sign", "lapse.yaml", "--key", "k"]).code, 4, "{name}");
+    }
+}
+
 #[test]
 fn wrong_amounts_are_told_before_anyone_is_asked() {
     let bench = Bench::new();

@@ -59,6 +59,11 @@ impl Desk {
     /// A cluster of this world. `runtime` is what whoever it tells runs on, too.
     pub(crate) fn of(world: World, runtime: Runtime) -> Self {
         let cluster = runtime.block_on(Cluster::start(world));
+        Self::with(cluster, runtime)
+    }
+
+    /// This cluster.
+    pub(crate) fn with(cluster: Cluster, runtime: Runtime) -> Self {
         let desk = Self { dir: tempfile::tempdir().unwrap(), cluster, runtime };
         let (world, address) = (&desk.cluster.world, desk.cluster.address());
         for role in [PeerRole::Operator, PeerRole::Gateway, PeerRole::Approver, PeerRole::Auditor] {

@@ -5,4 +5,5 @@ mod alerts;
 mod approvals;
 mod desk;
 mod freezes;
+mod lapses;
 mod log;

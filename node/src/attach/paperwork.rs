@@ -20,6 +20,7 @@ pub(super) enum Paper {
     Policy(v1::SignedDocument),
     Manifest(v1::SignedDocument),
     Freeze(v1::SignedDocument),
+    Lapse(v1::SignedDocument),
     Activation(v1::Activation),
     Hold(v1::StartSign),
     EndHold(v1::EndHold),
@@ -76,6 +77,7 @@ fn process(node: &Node, paper: Paper) -> Option<Frame> {
         Paper::Policy(document) => Frame::Document(ops::policy::run(node, document)),
         Paper::Manifest(document) => Frame::Document(ops::manifest::run(node, document)),
         Paper::Freeze(document) => Frame::Document(ops::freeze::run(node, document)),
+        Paper::Lapse(document) => Frame::Lapse(ops::lapse::run(node, document)),
         Paper::Cosign(asked) => Frame::Cosigned(witness::run(node, &asked)),
         Paper::AskLog(asked) => Frame::Log(own_log::show(node, &asked)),
         Paper::Witnessed(brought) => {

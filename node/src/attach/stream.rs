@@ -123,6 +123,7 @@ impl Stream {
             Frame::Policy(document) => Paper::Policy(document),
             Frame::Manifest(document) => Paper::Manifest(document),
             Frame::Freeze(document) => Paper::Freeze(document),
+            Frame::Lapse(document) => Paper::Lapse(document),
             Frame::Activation(activation) => Paper::Activation(activation),
             Frame::Hold(start) => Paper::Hold(start),
             Frame::EndHold(ended) => Paper::EndHold(ended),

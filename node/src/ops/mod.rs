@@ -8,6 +8,7 @@ pub(crate) mod freeze;
 mod half;
 pub(crate) mod hold;
 pub(crate) mod keygen;
+pub(crate) mod lapse;
 pub(crate) mod manifest;
 pub(crate) mod policy;
 pub(crate) mod presign;

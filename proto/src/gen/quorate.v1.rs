@@ -1068,6 +1068,42 @@ pub struct RecordTransactionResponse {
     #[prost(message, optional, tag = "3")]
     pub receipt: ::core::option::Option<Receipt>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApplyLapseRequest {
+    #[prost(message, optional, tag = "1")]
+    pub lapse: ::core::option::Option<SignedDocument>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplyLapseResponse {
+    /// Names the document.
+    #[prost(bytes = "vec", tag = "1")]
+    pub hash: ::prost::alloc::vec::Vec<u8>,
+    /// The service node.
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+    /// Nothing has come back yet: the wallet was created with a loosening delay, and its service node takes the same document from
+    /// this moment of its clock on. 0 where nothing waits.
+    #[prost(uint64, tag = "3")]
+    pub waits_until_ms: u64,
+    /// How many counts the service node took back now; 0 where it had before.
+    #[prost(uint32, tag = "4")]
+    pub node_given_back: u32,
+    /// What came back in the coordinator's ledger now.
+    #[prost(message, repeated, tag = "5")]
+    pub given_back: ::prost::alloc::vec::Vec<GivenBack>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GivenBack {
+    /// Asset id.
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    /// Base units, decimal.
+    #[prost(string, tag = "2")]
+    pub amount: ::prost::alloc::string::String,
+    /// Since when it had counted.
+    #[prost(uint64, tag = "3")]
+    pub counted_at_ms: u64,
+}
 /// Generated client implementations.
 pub mod signing_service_client {
     #![allow(
@@ -1311,6 +1347,32 @@ pub mod signing_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Gives back the spend of an authorization that ended unused, on the word of the operators' quorum: first in the service
+        /// node's ledger, then in the coordinator's. Nothing comes back twice, so the same again mends what was left half done.
+        pub async fn apply_lapse(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApplyLapseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApplyLapseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/quorate.v1.SigningService/ApplyLapse",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("quorate.v1.SigningService", "ApplyLapse"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1377,6 +1439,15 @@ pub mod signing_service_server {
             request: tonic::Request<super::RecordTransactionRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RecordTransactionResponse>,
+            tonic::Status,
+        >;
+        /// Gives back the spend of an authorization that ended unused, on the word of the operators' quorum: first in the service
+        /// node's ledger, then in the coordinator's. Nothing comes back twice, so the same again mends what was left half done.
+        async fn apply_lapse(
+            &self,
+            request: tonic::Request<super::ApplyLapseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApplyLapseResponse>,
             tonic::Status,
         >;
     }
@@ -1713,6 +1784,51 @@ pub mod signing_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RecordTransactionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/quorate.v1.SigningService/ApplyLapse" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApplyLapseSvc<T: SigningService>(pub Arc<T>);
+                    impl<
+                        T: SigningService,
+                    > tonic::server::UnaryService<super::ApplyLapseRequest>
+                    for ApplyLapseSvc<T> {
+                        type Response = super::ApplyLapseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApplyLapseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SigningService>::apply_lapse(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApplyLapseSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -5440,7 +5556,7 @@ pub mod ceremony_service_server {
 /// From a node.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NodeFrame {
-    #[prost(oneof = "node_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "node_frame::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub frame: ::core::option::Option<node_frame::Frame>,
 }
 /// Nested message and enum types in `NodeFrame`.
@@ -5469,6 +5585,8 @@ pub mod node_frame {
         Cosigned(super::Cosigned),
         #[prost(message, tag = "11")]
         Log(super::NodeLog),
+        #[prost(message, tag = "12")]
+        Lapse(super::LapseAck),
     }
 }
 /// To a node.
@@ -5476,7 +5594,7 @@ pub mod node_frame {
 pub struct RelayFrame {
     #[prost(
         oneof = "relay_frame::Frame",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16"
     )]
     pub frame: ::core::option::Option<relay_frame::Frame>,
 }
@@ -5515,6 +5633,9 @@ pub mod relay_frame {
         Witnessed(super::LogNote),
         #[prost(message, tag = "15")]
         EndHold(super::EndHold),
+        /// For a service node: an authorization ended unused.
+        #[prost(message, tag = "16")]
+        Lapse(super::SignedDocument),
     }
 }
 /// The first frame of a node.
@@ -5843,6 +5964,22 @@ pub struct DocumentAck {
     /// force.
     #[prost(uint64, tag = "7")]
     pub waits_until_ms: u64,
+}
+/// What came of a lapse at the service node.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LapseAck {
+    /// The document it is about, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub hash: ::prost::alloc::vec::Vec<u8>,
+    /// Empty where it is not refused.
+    #[prost(string, tag = "2")]
+    pub refused: ::prost::alloc::string::String,
+    /// Nothing comes back before this moment by the node's clock, and then where it is shown the same again; 0 where it does not wait.
+    #[prost(uint64, tag = "3")]
+    pub waits_until_ms: u64,
+    /// How many counts it took back now.
+    #[prost(uint32, tag = "4")]
+    pub given_back: u32,
 }
 /// A checkpoint of a log, to be cosigned by a node that finds that it continues what it cosigned before.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

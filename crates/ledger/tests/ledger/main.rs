@@ -7,6 +7,7 @@ mod concurrency;
 mod crash;
 mod denied;
 mod given;
+mod lapse;
 mod malformed;
 mod model;
 mod places;
