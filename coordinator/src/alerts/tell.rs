@@ -97,7 +97,7 @@ fn told(entry: &Entry, admitted: Option<&Entry>) -> Option<(Kind, String, Vec<Ru
         "lapse.waiting" | "spend.lapsed" => {
             let what = match number("until_ms") {
                 0 => "came back".to_owned(),
-                until => format!("comes back from {} on; a freeze has it wait anew", instant(until)),
+                until => format!("comes back from {} on; a freeze stops it", instant(until)),
             };
             let text =
                 format!("{wallet}: by its operators an authorization ended unused, and its spend {what}");

@@ -77,7 +77,7 @@ pub enum Kind {
     Signed,
     /// A policy that loosens the one in force waits, and can still be stopped.
     PolicyWaiting,
-    /// The spend of an authorization that operators say ended unused comes back, or waits to and can still be held up.
+    /// The spend of an authorization that operators say ended unused comes back, or waits to and can still be stopped.
     Lapse,
     /// A manifest is in force: who the operators are may have changed.
     Manifest,
