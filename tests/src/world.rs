@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use age::secrecy::ExposeSecret;
 use quorate_manifest::{Manifest, Namespace, PersonKey, SignedDocument};
 use quorate_mpc::fixtures::group_aux;
 use quorate_recovery::Facts;
-use quorate_store::{Binding, KekConfig, Read, Store};
+use quorate_store::{Binding, KekConfig, Read, Store, StoreError};
 use quorate_transport::pki::{Ca, Validity};
 use quorate_transport::{Identity, PeerRole, SpiffeId, TlsFiles};
 use quorate_types::Role;
@@ -118,7 +119,14 @@ impl World {
     fn open_store(&self, directory: &str, owner: &str) -> Arc<dyn Store> {
         let binding = Binding { cluster: CLUSTER.parse().unwrap(), owner: owner.to_owned(), epoch: 0 };
         let kek = KekConfig::File { file: self.path("kek") }.load().unwrap();
-        quorate_store::open(&self.path(directory), &binding, &kek).unwrap()
+        // Within one process what was stopped holds its store until the last of its threads is done.
+        for _ in 0..600 {
+            match quorate_store::open(&self.path(directory), &binding, &kek) {
+                Err(StoreError::Locked { .. }) => std::thread::sleep(Duration::from_millis(100)),
+                opened => return opened.unwrap(),
+            }
+        }
+        panic!("{directory}: what was stopped holds its store for more than a minute")
     }
 
     /// What a stopped node wrote in its log.
